@@ -1,0 +1,1 @@
+"""The humans: presence, desks, sign-in, and what their screens are told."""

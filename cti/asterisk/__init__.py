@@ -1,0 +1,1 @@
+"""Everything that speaks AMI or reads what Asterisk wrote."""

@@ -1,0 +1,1 @@
+"""The call: its machine, its ledger, its clocks."""

@@ -1,0 +1,1 @@
+"""The caller's side: AGI, the flow a caller walks, routing."""

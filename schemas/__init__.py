@@ -1,0 +1,1 @@
+"""The vocabulary: types that cross a room or a wire. Imports nothing of ours."""

@@ -1,0 +1,101 @@
+"""A call as everybody outside the call machine sees it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NewType
+
+from pydantic import BaseModel, Field
+
+CallId = NewType("CallId", str)
+"""Asterisk's Linkedid: one value for all channels of one conversation."""
+
+AgentId = NewType("AgentId", str)
+"""Extension of an agent, which is also the name of the phone's SIP endpoint and AOR."""
+
+
+class Outcome(StrEnum):
+    """The one closing word of a call."""
+
+    ANSWERED = "answered"
+    TRANSFERRED = "transferred"
+    EMERGENCY = "emergency"
+    SELF_SERVICE = "self_service"
+    OUT_OF_SCOPE = "out_of_scope"
+    CALLBACK_PROMISED = "callback_promised"
+    ABANDONED_IN_FLOW = "abandoned_in_flow"
+    ABANDONED_IN_QUEUE = "abandoned_in_queue"
+    FALLBACK = "fallback"
+    """A person answered, but the dialplan found the way by itself: the controller did not."""
+    FAILED = "failed"
+
+
+class RouteKind(StrEnum):
+    """What the dialplan is to do once the flow has ended."""
+
+    QUEUE = "queue"
+    TRANSFER = "transfer"
+    HANGUP = "hangup"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """What the flow decided; the dialplan acts on it from channel variables."""
+
+    kind: RouteKind
+    queue: str | None = None
+    """Queue to stand in, also after a failed transfer or an unanswered seat."""
+    priority: int = 0
+    """app_queue's QUEUE_PRIO; higher is served first."""
+    seat_queue: str | None = None
+    """Queue of the owner's seats, tried first for `seat_seconds`."""
+    seat_seconds: int = 0
+    target: str | None = None
+    """Number to dial over the trunk (transfer)."""
+    outcome: Outcome | None = None
+    """Set when the flow itself is the whole answer (notice heard, then hang-up)."""
+
+    def __str__(self) -> str:
+        match self.kind:
+            case RouteKind.QUEUE if self.seat_queue:
+                return f"queue:{self.seat_queue}>{self.queue}"
+            case RouteKind.QUEUE:
+                return f"queue:{self.queue}"
+            case RouteKind.TRANSFER:
+                return f"transfer:{self.target}"
+            case _:
+                return "hangup"
+
+
+class TimelineEntry(BaseModel):
+    """One thing that happened in a call."""
+
+    at: str = Field(description="ISO 8601 with zone")
+    kind: str
+    detail: dict[str, str | int | float | bool | None] = {}
+
+
+class CallOut(BaseModel):
+    """A call in JSON; times ISO 8601 with zone, durations in seconds."""
+
+    id: str
+    node: str
+    number: str | None = Field(description="Number of the register the citizen dialled")
+    line_no: int | None
+    hotline: str | None
+    integration: str | None
+    attribution: str | None
+    did: str | None = Field(description="Number the call arrived on")
+    caller: str | None
+    state: str
+    started_at: str
+    answered_at: str | None
+    ended_at: str | None
+    sla_seconds: float | None = Field(description="INVITE to a human's answer, prompts included")
+    outcome: Outcome | None
+    route: str | None
+    queue: str | None
+    agent: str | None
+    ticket_id: str | None
+    transcript: str | None
+    recording: str | None
+    timeline: list[TimelineEntry] = []

@@ -1,0 +1,121 @@
+"""`hotline.toml` and `HOTLINE_*`: every setting, its unit, its default, its limits.
+
+The environment wins over the file: `HOTLINE_WEB__PORT=8443` sets `[web] port`.
+Port 0 means "pick a free one".
+"""
+
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=86400)]
+LOOPBACK = IPv4Address("127.0.0.1")
+
+
+class Section(BaseModel):
+    """A table of the file: unknown keys are faults, values never change after start."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Site(Section):
+    """[site] - which city, which machine."""
+
+    dialplan: str = Field(default="baoji", pattern=r"^[a-z0-9_-]+$")
+    """Folder of numbers, flows and prompts: a built-in name, or see `dialplan_dir`."""
+    dialplan_dir: Path | None = None
+    """A folder of the admin's own instead of the built-in one."""
+    node: str = Field(default="n1", pattern=r"^[a-z0-9]{1,16}$")
+    """Asterisk's systemname: makes Linkedids unique across nodes."""
+    state: Path = Path(".local")
+    """Where everything that is written at run time lives."""
+
+
+class Asterisk(Section):
+    """[asterisk] - the telephone exchange that we start and configure."""
+
+    program: str | None = None
+    """A binary or a root folder (also HOTLINE_ASTERISK); None: PATH, then `<state>/asterisk`."""
+    sip_host: IPv4Address = LOOPBACK
+    sip_port: Port = 5060
+    rtp_start: Port = 10000
+    rtp_end: Port = 10200
+    http_port: Port = 8088
+    media_address: IPv4Address | None = None
+    """Address told to phones in SDP when it is not `sip_host` (NAT, several interfaces)."""
+    record: bool = True
+    """Record every answered call."""
+
+
+class Trunk(Section):
+    """[trunk] - the carrier. Whoever sends from these addresses is the carrier: keep it short."""
+
+    peers: tuple[IPv4Network, ...] = (IPv4Network("127.0.0.2/32"),)
+    host: str = Field(default="127.0.0.2:5060", pattern=r"^[\w.-]+(:\d{1,5})?$")
+    """Where outgoing calls go."""
+
+
+class Ami(Section):
+    """[ami] - Asterisk's manager."""
+
+    host: IPv4Address = LOOPBACK
+    port: Port = 5038
+    action_timeout: Seconds = 5.0
+    """Seconds to wait for the answer to one action."""
+    ping_every: Seconds = 2.0
+    """Seconds between pings; two unanswered ones and the link counts as dead."""
+
+
+class Agi(Section):
+    """[agi] - our FastAGI server."""
+
+    host: IPv4Address = LOOPBACK
+    port: Port = 4573
+    first_word: Annotated[float, Field(ge=0.5, le=10)] = 1.6
+    """Seconds the dialplan waits for our first command before it queues the caller by itself."""
+
+
+class Speech(Section):
+    """[speech] - the AEAP server."""
+
+    port: Port = 4574
+
+
+class Web(Section):
+    """[web] - REST, WebSocket, pages."""
+
+    host: IPv4Address = LOOPBACK
+    port: Port = 8080
+
+
+class Database(Section):
+    """[database] - where the ledger is."""
+
+    url: str | None = Field(default=None, pattern=r"^(sqlite\+aiosqlite|postgresql\+asyncpg)://")
+    """SQLAlchemy URL; None: SQLite in the state folder."""
+
+
+class Calls(Section):
+    """[calls] - the caller's side."""
+
+    sla_answer: Seconds = 15.0
+    """GB/T 33358-2016: answered within 15 s of the ring."""
+    queue_timeout: Seconds = 3600.0
+    ring: Annotated[int, Field(ge=5, le=60)] = 15
+    """Seconds one agent's phone rings before the next one is asked."""
+    pop_lead: Annotated[float, Field(ge=0, le=0.2)] = 0.02
+    """Seconds an agent's INVITE is held back so that the screen-pop is there first."""
+    wrap_up: Annotated[float, Field(ge=0, le=3600)] = 20.0
+    """Seconds of wrap-up (话后) after a talk; the desk may end it sooner."""
+    max_calls: Annotated[int, Field(ge=1, le=100_000)] = 2000
+    """Concurrent calls one controller accepts; beyond it the dialplan's fallback queue serves."""
+
+
+class Logging(Section):
+    """[logging] - what is said, and how."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    json_lines: bool = True

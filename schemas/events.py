@@ -1,0 +1,192 @@
+"""What the call machine may be told. Frozen; a closed family: do not subclass outside this file."""
+
+from dataclasses import dataclass
+
+from schemas.calls import AgentId, CallId, Outcome, Route
+from schemas.numbers import Attribution, Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEvent:
+    """Base of everything the call machine may be told."""
+
+    call: CallId
+    at: float
+    """Unix time it happened, seconds, from Asterisk's own clock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallArrived(CallEvent):
+    """An INVITE of the trunk became a channel: the SLA clock starts."""
+
+    channel: str
+    did: str
+    """User part of the request URI, as dialled; hostile text."""
+    caller: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowStarted(CallEvent):
+    """The AGI script runs and knows which number the citizen dialled."""
+
+    channel: str
+    did: str
+    caller: str
+    number: Number | None
+    attribution: Attribution
+    dialled: str
+    """Normalised number the attribution rests on; for an unknown number its digits."""
+    chain: tuple[str, ...] = ()
+    """Numbers of the redirection chain, first dialled first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptPlayed(CallEvent):
+    """A prompt ended: how long the caller listened and which key cut it."""
+
+    prompt: str
+    seconds: float
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteChosen(CallEvent):
+    """The flow has ended and handed the dialplan its route."""
+
+    route: Route
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FellBack(CallEvent):
+    """The dialplan queued the caller on the fallback queue by itself."""
+
+    reason: str
+    """AGISTATUS, or `timeout` when the controller hung."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueJoined(CallEvent):
+    """The caller stands in a queue."""
+
+    queue: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueLeft(CallEvent):
+    """The caller left a queue without an answer and is still on the line."""
+
+    queue: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentRinging(CallEvent):
+    """An agent's phone is about to ring for this caller."""
+
+    agent: AgentId
+    queue: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentMissed(CallEvent):
+    """An agent's phone stopped ringing without an answer."""
+
+    agent: AgentId
+    queue: str
+    rang: float
+    """Seconds it rang."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentAnswered(CallEvent):
+    """Caller and agent are bridged."""
+
+    agent: AgentId
+    queue: str
+    waited: float
+    """Seconds between joining the queue and the bridge."""
+    recording: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentFinished(CallEvent):
+    """The talk with this agent ended (either side hung up, or a transfer)."""
+
+    agent: AgentId
+    queue: str
+    talked: float
+    """Seconds of talk."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferDialled(CallEvent):
+    """The dialplan began to dial an outside number for the caller."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferEnded(CallEvent):
+    """Dial() on the outside number came back; `status` is DIALSTATUS."""
+
+    target: str
+    status: str
+    answered: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferAnswered(CallEvent):
+    """The outside number answered: a person speaks to the caller."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HungUp(CallEvent):
+    """The caller's channel is gone."""
+
+    cause: int
+    """Q.850 cause."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketOpened(CallEvent):
+    """The draft ticket of this call is committed."""
+
+    ticket: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vanished(CallEvent):
+    """Asterisk no longer knows the call: it ended while nobody watched, or Asterisk died.
+
+    `at` is the best estimate of the end; `outcome` what Asterisk's own records prove, if anything.
+    """
+
+    outcome: Outcome | None = None
+    agent: AgentId | None = None
+    answered_at: float | None = None
+    lost: bool = False
+    """The caller was cut off by a fault of ours rather than by a hang-up."""
+
+
+Event = (
+    CallArrived
+    | FlowStarted
+    | PromptPlayed
+    | RouteChosen
+    | FellBack
+    | QueueJoined
+    | QueueLeft
+    | AgentRinging
+    | AgentMissed
+    | AgentAnswered
+    | AgentFinished
+    | TransferDialled
+    | TransferAnswered
+    | TransferEnded
+    | TicketOpened
+    | HungUp
+    | Vanished
+)

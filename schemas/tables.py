@@ -1,0 +1,181 @@
+"""The tables: one schema for SQLite and PostgreSQL. Times are Unix seconds (UTC) as floats."""
+
+from typing import Any
+
+from sqlalchemy import JSON, Float, ForeignKey, Index, Integer, String, Text, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """All our tables."""
+
+    type_annotation_map = {float: Float(53), dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012
+
+
+class CallRow(Base):
+    """The ledger: one row a call, exactly one outcome once it has ended."""
+
+    __tablename__ = "calls"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    node: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16))
+    number: Mapped[str | None] = mapped_column(String(32))
+    line_no: Mapped[int | None]
+    hotline: Mapped[str | None] = mapped_column(String(80))
+    integration: Mapped[str | None] = mapped_column(String(16))
+    attribution: Mapped[str | None] = mapped_column(String(16))
+    did: Mapped[str | None] = mapped_column(String(64))
+    dialled: Mapped[str | None] = mapped_column(String(64))
+    chain: Mapped[list[str]]
+    caller: Mapped[str | None] = mapped_column(String(64))
+    started_at: Mapped[float]
+    answered_at: Mapped[float | None]
+    ended_at: Mapped[float | None]
+    sla_seconds: Mapped[float | None]
+    outcome: Mapped[str | None] = mapped_column(String(24))
+    route: Mapped[str | None] = mapped_column(String(80))
+    queue: Mapped[str | None] = mapped_column(String(64))
+    agent: Mapped[str | None] = mapped_column(String(32))
+    ticket_id: Mapped[str | None] = mapped_column(String(32))
+    transcript: Mapped[str | None] = mapped_column(Text)
+    recording: Mapped[str | None] = mapped_column(String(200))
+    cause: Mapped[int | None]
+
+    __table_args__ = (
+        Index("ix_calls_started_at", "started_at"),
+        Index("ix_calls_caller", "caller", "started_at"),
+        Index("ix_calls_number", "number", "started_at"),
+        Index(
+            "ix_calls_open",
+            "node",
+            sqlite_where=text("outcome IS NULL"),
+            postgresql_where=text("outcome IS NULL"),
+        ),
+    )
+
+
+class TimelineRow(Base):
+    """What happened in a call, in order. No foreign key: rows may be committed before the call."""
+
+    __tablename__ = "call_timeline"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    call_id: Mapped[str] = mapped_column(String(64), index=True)
+    at: Mapped[float]
+    kind: Mapped[str] = mapped_column(String(32))
+    detail: Mapped[dict[str, Any]]
+
+
+class TicketRow(Base):
+    """工单. For now its draft; its life comes with case work."""
+
+    __tablename__ = "tickets"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    call_id: Mapped[str | None] = mapped_column(String(64), unique=True)
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    kind: Mapped[str | None] = mapped_column(String(16))
+    caller: Mapped[str | None] = mapped_column(String(64))
+    contact_name: Mapped[str | None] = mapped_column(String(80))
+    number: Mapped[str | None] = mapped_column(String(32))
+    hotline: Mapped[str | None] = mapped_column(String(80))
+    attribution: Mapped[str | None] = mapped_column(String(16))
+    unit: Mapped[str | None] = mapped_column(String(64))
+    agent: Mapped[str | None] = mapped_column(String(32))
+    title: Mapped[str] = mapped_column(String(200), default="")
+    body: Mapped[str] = mapped_column(Text, default="")
+    place: Mapped[str] = mapped_column(String(200), default="")
+    version: Mapped[int] = mapped_column(Integer, default=1)
+    created_at: Mapped[float]
+    updated_at: Mapped[float]
+
+    __table_args__ = (
+        Index("ix_tickets_caller", "caller", "created_at"),
+        Index("ix_tickets_created", "created_at"),
+    )
+
+
+LIVE_PROMISE = "state IN ('waiting', 'dialling')"
+
+
+class CallbackRow(Base):
+    """A promise to call a citizen back; at most one live promise per citizen's number."""
+
+    __tablename__ = "callbacks"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    call_id: Mapped[str | None] = mapped_column(String(64))
+    caller: Mapped[str] = mapped_column(String(64))
+    number: Mapped[str | None] = mapped_column(String(32))
+    reason: Mapped[str] = mapped_column(String(40))
+    state: Mapped[str] = mapped_column(String(16))
+    due: Mapped[float]
+    """Not before this time; place in the queue is kept by `arrived_at`."""
+    arrived_at: Mapped[float]
+    tries: Mapped[int] = mapped_column(Integer, default=0)
+    created_at: Mapped[float]
+
+    __table_args__ = (
+        Index(
+            "uq_callbacks_live",
+            "caller",
+            unique=True,
+            sqlite_where=text(LIVE_PROMISE),
+            postgresql_where=text(LIVE_PROMISE),
+        ),
+    )
+
+
+class UserRow(Base):
+    """A person who signs in: agent, supervisor, admin. `login` is also the SIP user of an agent."""
+
+    __tablename__ = "users"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    login: Mapped[str] = mapped_column(String(32), unique=True)
+    name: Mapped[str] = mapped_column(String(80))
+    role: Mapped[str] = mapped_column(String(16))
+    extension: Mapped[str | None] = mapped_column(String(16), unique=True)
+    phone: Mapped[str] = mapped_column(String(8), default="desk")
+    """`desk` or `browser`: which endpoint rings."""
+    skills: Mapped[list[str]]
+    """Owner-unit codes this agent is best at."""
+    password_hash: Mapped[str] = mapped_column(String(200))
+    sip_ha1: Mapped[str | None] = mapped_column(String(32))
+    active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[float]
+
+
+class SessionRow(Base):
+    """A browser's sign-in; only the hash of its cookie is kept."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[float]
+    expires_at: Mapped[float]
+
+
+class TokenRow(Base):
+    """A machine's key; only its hash is kept."""
+
+    __tablename__ = "tokens"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    role: Mapped[str] = mapped_column(String(16))
+    label: Mapped[str] = mapped_column(String(80), default="")
+    agent: Mapped[str | None] = mapped_column(String(16))
+    """For role `agent`: the extension whose desk this token may open."""
+    created_at: Mapped[float]
+    revoked_at: Mapped[float | None]
+
+
+class MarkRow(Base):
+    """A place in a stream that must be found again after a restart (CEL file offset, …)."""
+
+    __tablename__ = "marks"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[dict[str, Any]]
