@@ -6,6 +6,8 @@ from typing import NewType
 
 from pydantic import BaseModel, Field
 
+from schemas.numbers import Attribution, Number
+
 CallId = NewType("CallId", str)
 """Asterisk's Linkedid: one value for all channels of one conversation."""
 
@@ -64,6 +66,59 @@ class Route:
                 return f"transfer:{self.target}"
             case _:
                 return "hangup"
+
+
+class State(StrEnum):
+    """Where a call is; the table of moves is in the call machine."""
+
+    NEW = "new"
+    """Known by its channel only."""
+    FLOW = "flow"
+    QUEUED = "queued"
+    RINGING = "ringing"
+    """Queued, and at least one agent's phone rings for it."""
+    TALKING = "talking"
+    TALKED = "talked"
+    """The talk is over and the caller still on the line (rating, next step)."""
+    TRANSFERRING = "transferring"
+    OUTSIDE = "outside"
+    """Speaking to an outside number over the trunk."""
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One conversation as a value: what the machine steps and everybody else may read."""
+
+    id: CallId
+    state: State
+    started_at: float
+    """Unix seconds of the INVITE: the SLA clock starts here."""
+    since: float
+    """Unix seconds of the last change of state."""
+    channel: str | None = None
+    did: str | None = None
+    caller: str | None = None
+    number: Number | None = None
+    attribution: Attribution | None = None
+    dialled: str | None = None
+    chain: tuple[str, ...] = ()
+    route: Route | None = None
+    queue: str | None = None
+    ringing: tuple[AgentId, ...] = ()
+    """Agents whose phones ring for this call just now."""
+    agent: AgentId | None = None
+    """Who talks, or talked last."""
+    answered_at: float | None = None
+    """First time a human answered."""
+    ended_at: float | None = None
+    outcome: Outcome | None = None
+    fell_back: str | None = None
+    """Why the dialplan had to help itself, if it had to."""
+    ticket_id: str | None = None
+    transcript: str | None = None
+    recording: str | None = None
+    cause: int | None = None
 
 
 class TimelineEntry(BaseModel):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from schemas.calls import AgentId, CallId, Outcome, Route
+from schemas.calls import AgentId, Call, CallId, Outcome, Route
 from schemas.numbers import Attribution, Number
 
 
@@ -105,7 +105,6 @@ class AgentAnswered(CallEvent):
     queue: str
     waited: float
     """Seconds between joining the queue and the bridge."""
-    recording: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +170,13 @@ class Vanished(CallEvent):
     """The caller was cut off by a fault of ours rather than by a hang-up."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingStarted(CallEvent):
+    """MixMonitor writes this talk; `file` is relative to the recordings folder."""
+
+    file: str
+
+
 Event = (
     CallArrived
     | FlowStarted
@@ -186,7 +192,16 @@ Event = (
     | TransferDialled
     | TransferAnswered
     | TransferEnded
+    | RecordingStarted
     | TicketOpened
     | HungUp
     | Vanished
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What the inbox publishes after each step: the event and the call as it is now."""
+
+    event: Event
+    call: Call
