@@ -2,13 +2,21 @@
 
 from typing import Any
 
-from sqlalchemy import JSON, Float, ForeignKey, Index, Integer, String, Text, text
+from sqlalchemy import JSON, Float, ForeignKey, Index, Integer, MetaData, String, Text, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
 class Base(DeclarativeBase):
     """All our tables."""
 
+    metadata = MetaData(
+        naming_convention={  # migrations can only change what has the same name on both
+            "ix": "ix_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
     type_annotation_map = {float: Float(53), dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012
 
 
@@ -46,6 +54,7 @@ class CallRow(Base):
         Index("ix_calls_started_at", "started_at"),
         Index("ix_calls_caller", "caller", "started_at"),
         Index("ix_calls_number", "number", "started_at"),
+        Index("ix_calls_agent", "agent", "started_at"),
         Index(
             "ix_calls_open",
             "node",
@@ -96,6 +105,16 @@ class TicketRow(Base):
     )
 
 
+class TicketDayRow(Base):
+    """How many ticket ids a day has given out: the row lock makes ids unique on every node."""
+
+    __tablename__ = "ticket_days"
+
+    day: Mapped[str] = mapped_column(String(8), primary_key=True)
+    """yyyymmdd in Asia/Shanghai."""
+    last: Mapped[int]
+
+
 LIVE_PROMISE = "state IN ('waiting', 'dialling')"
 
 
@@ -124,6 +143,7 @@ class CallbackRow(Base):
             sqlite_where=text(LIVE_PROMISE),
             postgresql_where=text(LIVE_PROMISE),
         ),
+        Index("ix_callbacks_due", "state", "due"),
     )
 
 
