@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from schemas.errors import Forbidden, HotlineError, Invalid, Unauthorised
 from schemas.http_errors import invalid
-from schemas.identity import WHO, Right, Who, may
+from schemas.identity import Right, Who, may
 
 
 class Asks(BaseModel):
@@ -42,6 +42,9 @@ Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 
 _UNPRINTABLE = re.compile("[\0\ud800-\udfff]")
 """NUL and half characters, which no database and no log takes."""
+
+WHO = web.RequestKey("who", Who)
+"""Where a request keeps who sent it, once the authenticating middleware has let it in."""
 
 OPERATION = "operation"
 """Attribute of a bound handler that holds its `Operation`."""

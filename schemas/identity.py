@@ -1,6 +1,6 @@
 """Who asks, and what they may do: one table of rights for REST, desk socket and pages.
 
-`request[WHO]` holds the `Who` once the middleware of the humans' room has let a request in.
+`schemas.http.WHO` is where a request keeps its `Who` once it has been let in.
 """
 
 from collections.abc import Mapping
@@ -9,9 +9,6 @@ from enum import StrEnum
 from typing import Literal
 
 from schemas.calls import AgentId
-
-WHO = "who"
-"""Key of the `Who` in an aiohttp request."""
 
 
 class Role(StrEnum):
