@@ -41,6 +41,16 @@ class FlowStarted(CallEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attributed(CallEvent):
+    """Which number the citizen dialled, learnt without the flow (it never ran, or died)."""
+
+    number: Number | None
+    attribution: Attribution
+    dialled: str
+    chain: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PromptPlayed(CallEvent):
     """A prompt ended: how long the caller listened and which key cut it."""
 
@@ -62,6 +72,8 @@ class FellBack(CallEvent):
 
     reason: str
     """AGISTATUS, or `timeout` when the controller hung."""
+    redirecting: str = ""
+    """Redirecting number as Asterisk knew it; the flow that would have looked never did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +192,7 @@ class RecordingStarted(CallEvent):
 Event = (
     CallArrived
     | FlowStarted
+    | Attributed
     | PromptPlayed
     | RouteChosen
     | FellBack

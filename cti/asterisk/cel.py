@@ -1,0 +1,152 @@
+"""Asterisk's channel event log (CEL) to call events, pure.
+
+CEL is what Asterisk itself wrote while the controller may have been dead: who called, whom they
+reached, when it ended. Each record becomes the same events that AMI would have brought, so that
+one machine decides one outcome, however we came to know.
+"""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from cti.asterisk.ami_events import TRUNK_CONTEXT, text
+from schemas.calls import AgentId, CallId
+from schemas.events import (
+    AgentAnswered,
+    AgentFinished,
+    CallArrived,
+    Event,
+    FellBack,
+    HungUp,
+    QueueJoined,
+    TransferAnswered,
+    TransferDialled,
+)
+
+FIELDS = (
+    "type", "time", "linkedid", "uniqueid", "channel", "caller",
+    "exten", "context", "app", "data", "peer", "extra", "rdnis",
+)  # fmt: skip
+"""Columns of the file, in order; `asterisk-config/cel_custom.conf.j2` writes them."""
+
+_AGENT = re.compile(r"^PJSIP/w?(\d{3,6})-")
+_SEAT = re.compile(r"^Local/(seat-\d+|\d{3,6})@")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of the log."""
+
+    type: str
+    at: float
+    call: CallId
+    uniqueid: str
+    channel: str
+    caller: str
+    exten: str
+    context: str
+    app: str
+    data: str
+    peer: str
+    extra: str
+    rdnis: str
+
+    @property
+    def own(self) -> bool:
+        """Whether this is the citizen's own channel."""
+        return self.uniqueid == self.call
+
+
+def records(lines: Iterable[str]) -> Iterator[Record]:
+    """Return the records of *lines*; a line cut by a crash or not ours is left out."""
+    for row in csv.reader(line for line in lines if "\0" not in line):
+        if len(row) < len(FIELDS) - 1:
+            continue
+        values = dict(zip(FIELDS, [*row, ""], strict=False))
+        try:
+            at = float(values["time"])
+        except ValueError:
+            continue
+        yield Record(
+            type=values["type"],
+            at=at,
+            call=CallId(values["linkedid"]),
+            uniqueid=values["uniqueid"],
+            channel=values["channel"],
+            caller=text(values["caller"]),
+            exten=text(values["exten"]),
+            context=values["context"],
+            app=values["app"],
+            data=values["data"],
+            peer=values["peer"],
+            extra=values["extra"],
+            rdnis=text(values["rdnis"]),
+        )
+
+
+def by_call(found: Iterable[Record]) -> Mapping[CallId, list[Record]]:
+    """Return the records of citizens' calls, each call's in order; other channels' left out."""
+    calls: dict[CallId, list[Record]] = {}
+    for record in found:
+        begins = record.type == "CHAN_START" and record.own and record.context == TRUNK_CONTEXT
+        if begins or record.call in calls:
+            calls.setdefault(record.call, []).append(record)
+    return calls
+
+
+def events(found: Iterable[Record]) -> Iterator[Event]:
+    """Return what the records of one call say, as events of the call machine."""
+    queue = ""
+    joined = 0.0
+    talking: AgentId | None = None
+    since = 0.0
+    for r in found:
+        match r:
+            case Record(type="CHAN_START", own=True):
+                yield CallArrived(
+                    call=r.call, at=r.at, channel=r.channel, did=r.exten, caller=r.caller
+                )
+            case Record(type="APP_START", own=True, app="Queue"):
+                queue, joined = r.data.partition(",")[0], r.at
+                if queue == "fallback":
+                    yield FellBack(call=r.call, at=r.at, reason="cel", redirecting=r.rdnis)
+                yield QueueJoined(call=r.call, at=r.at, queue=queue, position=0)
+            case Record(type="APP_START", own=True, app="Dial"):
+                yield TransferDialled(call=r.call, at=r.at, target=r.exten)
+            case Record(type="BRIDGE_ENTER", own=False) if talking is None and not _ours(r):
+                if queue and (agent := _agent(r)):
+                    talking, since = agent, r.at
+                    yield AgentAnswered(
+                        call=r.call, at=r.at, agent=agent, queue=queue, waited=r.at - joined
+                    )
+                elif not queue:
+                    yield TransferAnswered(call=r.call, at=r.at, target=r.exten)
+            case Record(type="BRIDGE_EXIT", own=True) if talking is not None:
+                yield AgentFinished(
+                    call=r.call,
+                    at=r.at,
+                    agent=talking,
+                    queue=queue,
+                    talked=r.at - since,
+                    reason="cel",
+                )
+                talking = None
+            case Record(type="HANGUP", own=True):
+                yield HungUp(call=r.call, at=r.at, cause=_cause(r))
+
+
+def _ours(r: Record) -> bool:
+    """Tell whether the channel is plumbing: half of a Local channel, never a person."""
+    return r.channel.startswith("Local/") and _SEAT.match(r.channel) is None
+
+
+def _agent(r: Record) -> AgentId | None:
+    if match := _AGENT.match(r.channel) or _SEAT.match(r.channel):
+        return AgentId(match[1])
+    return None
+
+
+def _cause(r: Record) -> int:
+    match = re.search(r'"hangupcause":\s*(\d+)', r.extra)
+    return int(match[1]) if match else 0

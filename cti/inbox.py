@@ -1,0 +1,129 @@
+"""One inbox, one writer: every fact about calls comes through here, in order, without locks.
+
+The loop's body has no await: event → `machine.step` → registry → journal → subscribers → commands
+to that call's own ordered task.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+
+from cti.calls.journal import Journal
+from cti.calls.machine import ImpossibleEvent, step
+from cti.calls.registry import Registry
+from schemas.calls import CallId, State
+from schemas.commands import Command
+from schemas.events import Attributed, Event, FellBack, Happened, HungUp, PromptPlayed, Vanished
+
+log = logging.getLogger(__name__)
+
+BOUND = 50_000
+"""Events waiting; only a stalled loop gets there."""
+
+Subscriber = Callable[[Happened], None]
+Attribute = Callable[[str, str], Attributed | None]
+
+
+class Inbox:
+    """The single writer of calls.
+
+    Args:
+        obey: runs one command; awaited in the call's own order.
+        attribute: from (did, redirecting) to the number dialled, for calls whose flow never ran.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        journal: Journal,
+        *,
+        obey: Callable[[Command], Awaitable[None]],
+        attribute: Callable[[Event, str, str], Attributed],
+    ) -> None:
+        self._registry = registry
+        self._journal = journal
+        self._obey = obey
+        self._attribute = attribute
+        self._queue: asyncio.Queue[Event] = asyncio.Queue(BOUND)
+        self._subscribers: list[Subscriber] = []
+        self._waiting: dict[CallId, deque[Command]] = {}
+        self.overflowed = False
+        """Events were dropped: only a resync with Asterisk makes the picture whole again."""
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Call *subscriber* after each step, in order; it must not block."""
+        self._subscribers.append(subscriber)
+
+    def put(self, event: Event) -> None:
+        """Take an event; never blocks. When full, notes go first and a resync is called for."""
+        try:
+            self._queue.put_nowait(event)
+        except asyncio.QueueFull:
+            if not isinstance(event, PromptPlayed):
+                self.overflowed = True
+            log.error("inbox full: %s dropped", type(event).__name__)
+
+    async def drained(self) -> None:
+        """Return when every event put before this moment has been handled."""
+        await self._queue.join()
+
+    async def run(self) -> None:
+        """Handle events for ever; ends only by cancellation."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                event = await self._queue.get()
+                try:
+                    self._handle(event, tasks)
+                except Exception:
+                    log.exception("event %s broke the inbox loop", type(event).__name__)
+                finally:
+                    self._queue.task_done()
+
+    def _handle(self, event: Event, tasks: asyncio.TaskGroup) -> None:
+        call = self._registry.find(event)
+        if call is None:
+            return
+        if call.number is None and call.state is not State.ENDED:
+            match event:
+                case FellBack(redirecting=redirecting):
+                    call, _ = step(call, self._attribute(event, call.did or "", redirecting))
+                case HungUp() | Vanished() if call.attribution is None:
+                    call, _ = step(call, self._attribute(event, call.did or "", ""))
+        try:
+            after, commands = step(call, event)
+        except ImpossibleEvent as error:
+            log.info("call %s: ignored %s", call.id, error)
+            return
+        self._registry.put(after, now=event.at)
+        self._journal.record(after, event)
+        if after.state is not call.state:
+            log.info("call %s: %s -> %s", after.id, call.state, after.state)
+        happened = Happened(event, after)
+        for subscriber in self._subscribers:
+            try:
+                subscriber(happened)
+            except Exception:
+                log.exception("a subscriber failed on %s", type(event).__name__)
+        self._order(after.id, commands, tasks)
+
+    def _order(self, call: CallId, commands: Iterable[Command], tasks: asyncio.TaskGroup) -> None:
+        for command in commands:
+            if call in self._waiting:
+                self._waiting[call].append(command)
+            else:
+                self._waiting[call] = deque([command])
+                tasks.create_task(self._work(call), name=f"commands-{call}")
+
+    async def _work(self, call: CallId) -> None:
+        """Run the call's commands one after the other."""
+        commands = self._waiting[call]
+        try:
+            while commands:
+                command = commands.popleft()
+                try:
+                    await self._obey(command)
+                except Exception:
+                    log.exception("call %s: %s failed", call, type(command).__name__)
+        finally:
+            del self._waiting[call]
