@@ -114,13 +114,13 @@ def events(found: Iterable[Record]) -> Iterator[Event]:
                 yield QueueJoined(call=r.call, at=r.at, queue=queue, position=0)
             case Record(type="APP_START", own=True, app="Dial"):
                 yield TransferDialled(call=r.call, at=r.at, target=r.exten)
-            case Record(type="BRIDGE_ENTER", own=False) if talking is None and not _ours(r):
+            case Record(type="BRIDGE_ENTER", own=False) if talking is None:
                 if queue and (agent := _agent(r)):
                     talking, since = agent, r.at
                     yield AgentAnswered(
                         call=r.call, at=r.at, agent=agent, queue=queue, waited=r.at - joined
                     )
-                elif not queue:
+                elif not queue and not r.channel.startswith("Local/"):
                     yield TransferAnswered(call=r.call, at=r.at, target=r.exten)
             case Record(type="BRIDGE_EXIT", own=True) if talking is not None:
                 yield AgentFinished(
@@ -134,11 +134,6 @@ def events(found: Iterable[Record]) -> Iterator[Event]:
                 talking = None
             case Record(type="HANGUP", own=True):
                 yield HungUp(call=r.call, at=r.at, cause=_cause(r))
-
-
-def _ours(r: Record) -> bool:
-    """Tell whether the channel is plumbing: half of a Local channel, never a person."""
-    return r.channel.startswith("Local/") and _SEAT.match(r.channel) is None
 
 
 def _agent(r: Record) -> AgentId | None:

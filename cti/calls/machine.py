@@ -53,7 +53,13 @@ TO_QUEUE: Mapping[type[CallEvent], State] = {QueueJoined: S.QUEUED, FellBack: S.
 """Moves open to every call whose caller the dialplan still holds."""
 
 TRANSITIONS: Mapping[State, Mapping[type[CallEvent], State]] = {
-    S.NEW: {FlowStarted: S.FLOW, AgentRinging: S.RINGING, AgentAnswered: S.TALKING, **TO_QUEUE},
+    S.NEW: {
+        FlowStarted: S.FLOW,
+        AgentRinging: S.RINGING,
+        AgentAnswered: S.TALKING,
+        TransferDialled: S.TRANSFERRING,
+        **TO_QUEUE,
+    },
     S.FLOW: {
         FlowStarted: S.FLOW,
         RouteChosen: S.FLOW,

@@ -137,7 +137,12 @@ BEGIN = (arrived(0.0), flow(0.1), RouteChosen(call=ID, at=4.0, route=GENERAL))
             Outcome.FALLBACK,
         ),
         (
-            (arrived(), FellBack(call=ID, at=1.8, reason="failure"), joined(2, "fallback"), hung_up(3)),
+            (
+                arrived(),
+                FellBack(call=ID, at=1.8, reason="failure"),
+                joined(2, "fallback"),
+                hung_up(3),
+            ),
             Outcome.ABANDONED_IN_QUEUE,
         ),
         (
@@ -248,7 +253,9 @@ def test_a_caller_without_a_number_cannot_be_promised_a_call() -> None:
 
 
 def test_a_caller_cut_off_by_a_crash_is_owed_a_call_even_in_mid_talk() -> None:
-    call, commands = played(*BEGIN, joined(4.0), answered(6.0), Vanished(call=ID, at=9.0, lost=True))
+    call, commands = played(
+        *BEGIN, joined(4.0), answered(6.0), Vanished(call=ID, at=9.0, lost=True)
+    )
     assert call.outcome is Outcome.ANSWERED
     assert [c.reason for c in commands if isinstance(c, PromiseCallback)] == ["lost"]
     call, commands = played(*BEGIN, joined(4.0), Vanished(call=ID, at=9.0, lost=True))
@@ -257,9 +264,7 @@ def test_a_caller_cut_off_by_a_crash_is_owed_a_call_even_in_mid_talk() -> None:
 
 
 def test_what_asterisk_proves_about_a_vanished_call_is_believed() -> None:
-    call, _ = played(
-        *BEGIN, joined(4.0), Vanished(call=ID, at=9.0, agent=BOB, answered_at=6.0)
-    )
+    call, _ = played(*BEGIN, joined(4.0), Vanished(call=ID, at=9.0, agent=BOB, answered_at=6.0))
     assert (call.outcome, call.agent, call.answered_at) == (Outcome.ANSWERED, BOB, 6.0)
     call, commands = played(*BEGIN, joined(4.0), Vanished(call=ID, at=9.0))
     assert call.outcome is Outcome.ABANDONED_IN_QUEUE
@@ -297,9 +302,7 @@ def test_late_news_finds_an_ended_call_and_changes_only_what_it_may() -> None:
 
 
 def test_attribution_learnt_without_the_flow_never_overrides_the_flow() -> None:
-    other = Attributed(
-        call=ID, at=1.0, number=None, attribution=Attribution.UNKNOWN, dialled="999"
-    )
+    other = Attributed(call=ID, at=1.0, number=None, attribution=Attribution.UNKNOWN, dialled="999")
     call, _ = played(arrived(), flow(), other)
     assert call.number is LINE
     call, _ = played(arrived(), other)

@@ -1,0 +1,45 @@
+# The two commands of the README are `make run` and `make test`; each sets up what it needs.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+HOTLINE := .venv/bin/hotline
+PY := .venv/bin/python
+
+.PHONY: run down test check unit real load bench wheel clean
+
+run: ## start everything, make one real call, print where to go
+	@deploy/prepare run
+	@$(HOTLINE) up --background
+	@$(HOTLINE) demo --once
+
+down: ## stop what `make run` started
+	@if [[ -x $(HOTLINE) ]]; then $(HOTLINE) down; else echo "nothing is running"; fi
+
+test: ## everything that must hold before a change lands
+	@deploy/prepare test
+	@$(HOTLINE) asterisk install
+	@$(MAKE) --no-print-directory check
+	@$(PY) -m pytest -n 2 --dist loadgroup -m "not load" --cov --cov-report=term:skip-covered
+
+check: ## style, types, who may import whom
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+
+unit: ## the quick tests
+	$(PY) -m pytest -m unit
+
+real: ## the tests with a real Asterisk
+	$(PY) -m pytest -m real
+
+load: ## the full load and fault runs; minutes, both cores
+	$(PY) -m pytest -m load -x
+
+bench: ## every figure, each as a ratio against its peer
+	@for bench in call_cost pop_latency memory; do $(PY) -m bench.$$bench; done
+
+wheel: ## a wheel, and proof that it works in an empty environment
+	$(PY) -m pytest tests/hotline/test_wheel.py
+
+clean: down
+	rm -rf .venv .local dist build
