@@ -143,11 +143,8 @@ def _columns(
             columns.append(name)
             continue
         columns.append(None)
-    faults.extend(
-        Fault(file, line, name, "is a column that is missing")
-        for name in required
-        if name not in columns
-    )
+    missing = [name for name in required if name not in columns]
+    faults.extend(Fault(file, line, name, "is a column that is missing") for name in missing)
     return columns
 
 
@@ -163,8 +160,8 @@ def _row(
     bad: set[str] = set()
     extra = [c for c in cells[len(columns) :] if c.strip()]
     if extra:
-        reason = f"has {len(cells)} cells, the heading {len(columns)}: {quote(extra[0])}"
-        faults.append(Fault(file, line, "row", reason))
+        many = f"has {len(cells)} cells, the heading {len(columns)}: {quote(extra[0])}"
+        faults.append(Fault(file, line, "row", many))
     padded = [*cells, *[""] * (len(columns) - len(cells))]
     for column, cell in zip(columns, padded, strict=False):
         if column is None:
