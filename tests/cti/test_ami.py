@@ -23,6 +23,7 @@ class ScriptedManager:
         self.mute = False
         self.answers: dict[str, Answer] = {}
         self.port = 0
+        self.logins = asyncio.Semaphore(0)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.writers.append(writer)
@@ -32,6 +33,8 @@ class ScriptedManager:
                 block = (await reader.readuntil(b"\r\n\r\n")).decode()
                 action = dict(line.split(": ", 1) for line in block.split("\r\n") if ": " in line)
                 self.actions.append(action)
+                if action["Action"] == "Login":
+                    self.logins.release()
                 if not self.mute:
                     await self.answer(action, writer)
 
@@ -110,8 +113,7 @@ async def test_login_alone_is_not_up_the_dialplan_may_not_be_loaded(
 ) -> None:
     manager.booted = False
     async with linked(manager) as (link, heard):
-        while not manager.actions:
-            await asyncio.sleep(0)
+        await manager.logins.acquire()
         assert not link.up
         with pytest.raises(AsteriskUnreachable):
             await link.act("Ping")
@@ -161,8 +163,8 @@ async def test_wrong_secret_is_said_and_tried_again(manager: ScriptedManager) ->
 
     manager.answers["Login"] = refuse
     async with linked(manager) as (link, heard):
-        while sum(a["Action"] == "Login" for a in manager.actions) < 2:
-            await asyncio.sleep(0.01)
+        await manager.logins.acquire()
+        await manager.logins.acquire()
         assert link.state.last_error == "login refused: wrong user or secret"
         del manager.answers["Login"]
         await heard.boots.get()
