@@ -1,0 +1,69 @@
+"""REST: promises to call back."""
+
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from cti.callbacks import store
+from cti.callbacks.store import CallbackFilter, callback_out
+from schemas.callbacks import CallbackIn, CallbackOut
+from schemas.http import Asked, Nothing, Operation, bind
+from schemas.identity import Right
+
+LIST = Operation(
+    name="listCallbacks",
+    method="GET",
+    path="/api/v1/callbacks",
+    summary="Promises to call back, newest first",
+    right=Right.READ_CALLBACKS,
+    query=CallbackFilter,
+    body=Nothing,
+    response=list[CallbackOut],
+)
+PROMISE = Operation(
+    name="promiseCallback",
+    method="POST",
+    path="/api/v1/callbacks",
+    summary="Promise a citizen a call; who has a live promise gets that one back",
+    right=Right.WRITE_CALLBACKS,
+    query=Nothing,
+    body=CallbackIn,
+    response=CallbackOut,
+    status=201,
+)
+
+
+def routes(
+    read: async_sessionmaker[AsyncSession],
+    write: async_sessionmaker[AsyncSession],
+    *,
+    clock: Callable[[], float] = time.time,
+) -> list[web.RouteDef]:
+    """Return the routes of this module.
+
+    Args:
+        read: makes sessions that only read.
+        write: makes sessions that may write.
+    """
+
+    async def find(asked: Asked[CallbackFilter, Nothing]) -> list[CallbackOut]:
+        async with read() as session:
+            return [callback_out(c) for c in await store.find(session, asked.query)]
+
+    async def promise(asked: Asked[Nothing, CallbackIn]) -> CallbackOut:
+        now = clock()
+        async with write.begin() as session:
+            promised = await store.promise(
+                session,
+                caller=asked.body.caller,
+                reason=asked.body.reason,
+                call_id=asked.body.call_id,
+                arrived_at=now,
+                at=now,
+                number=asked.body.number,
+            )
+        return callback_out(promised)
+
+    return [bind(LIST, find), bind(PROMISE, promise)]
