@@ -190,5 +190,5 @@ def _move(flow: Flow) -> Move:
             return Hear((flow.prompt,), OFFER_WAIT)
         case State.PERSON:
             return Done(Route(kind=RouteKind.QUEUE, queue=GENERAL))
-        case State.ROUTED:
+        case _:
             return Done(flow.route)
