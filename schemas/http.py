@@ -13,7 +13,7 @@ A room declares `OPERATIONS`, binds each to a handler, and the OpenAPI builder w
 import re
 import types
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
@@ -70,6 +70,10 @@ class Operation(Generic[Q, B]):
     status: int = 200
     errors: tuple[type[HotlineError], ...] = ()
     """What it may refuse beyond 401, 403 and 422, which follow from the row itself."""
+    also: Mapping[int, Any] = field(default_factory=dict)
+    """Other statuses that carry an answer of their own type instead of an error."""
+    media: str = "application/json"
+    """Form of the answer; a handler that sends anything else returns a whole response."""
     open: bool = False
     """Anybody may, without being known: say why where you set it."""
 
