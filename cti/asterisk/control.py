@@ -65,22 +65,21 @@ class Queues:
         self._ami = ami
         self._units = tuple(units)
 
-    async def join(self, agent: str, interface: str, skills: Sequence[str]) -> None:
-        """Make *agent* a member of every queue, skilled ones first; also takes off a pause."""
+    async def join(self, agent: str, interface: str, skills: Sequence[str], /) -> None:
+        """Make *agent* an unpaused member of every queue, with the least penalty where skilled."""
         penalties = {GENERAL: 0} | {
             f"unit-{unit}": 0 if unit in skills else UNSKILLED for unit in self._units
         }
         await asyncio.gather(
             *(self._add(queue, agent, interface, p) for queue, p in penalties.items())
         )
-        await self.unpause(agent, interface)
 
     async def _add(self, queue: str, agent: str, interface: str, penalty: int) -> None:
+        headers = {"Queue": queue, "Interface": interface}
         try:
             await self._ami.act(
                 "QueueAdd",
-                Queue=queue,
-                Interface=interface,
+                **headers,
                 MemberName=agent,
                 Penalty=str(penalty),
                 Paused="false",
@@ -88,8 +87,11 @@ class Queues:
         except ActionRefused as error:
             if "Already there" not in error.message:
                 raise
+            # a member since before: what changed is the skill, and a pause that must end
+            await self._ami.act("QueuePenalty", **headers, Penalty=str(penalty))
+            await self._ami.act("QueuePause", **headers, Paused="false")
 
-    async def leave(self, agent: str, interface: str) -> None:
+    async def leave(self, agent: str, interface: str, /) -> None:
         """Take *agent* out of every queue."""
         queues = [GENERAL, *(f"unit-{unit}" for unit in self._units)]
         await asyncio.gather(*(self._remove(queue, interface) for queue in queues))
@@ -98,14 +100,14 @@ class Queues:
         with contextlib.suppress(ActionRefused):  # was not there: what we wanted
             await self._ami.act("QueueRemove", Queue=queue, Interface=interface)
 
-    async def pause(self, agent: str, interface: str, reason: str) -> None:
+    async def pause(self, agent: str, interface: str, reason: str, /) -> None:
         """Let no call ring at *agent* in any queue; *reason* is kept for after a restart."""
         with contextlib.suppress(ActionRefused):  # member of no queue: rings nowhere anyway
             await self._ami.act(
                 "QueuePause", Interface=interface, Paused="true", Reason=reason[:40]
             )
 
-    async def unpause(self, agent: str, interface: str) -> None:
+    async def unpause(self, agent: str, interface: str, /) -> None:
         """Let calls ring at *agent* again.
 
         Raises:

@@ -8,10 +8,10 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from cti.asterisk import cel
@@ -21,9 +21,10 @@ from cti.calls.journal import Journal
 from cti.calls.registry import Registry
 from cti.inbox import Inbox
 from schemas.calls import AgentId, Call, CallId, Outcome, State
+from schemas.commands import Command, OpenTicket, PromiseCallback
 from schemas.events import CallArrived, Event, Vanished
 from schemas.numbers import Attribution, Register
-from schemas.tables import CallRow, MarkRow, TimelineRow
+from schemas.tables import LIVE_PROMISE, CallbackRow, CallRow, MarkRow, TicketRow, TimelineRow
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,8 @@ class Findings:
     """Calls that came (and perhaps went) while nobody watched."""
     closed: int
     """Open calls that Asterisk no longer knows."""
+    owed: int
+    """Tickets and promises that a crash had left undone."""
 
 
 class Reconciler:
@@ -61,7 +64,9 @@ class Reconciler:
         file: CelFile,
         register: Register,
         node: str,
+        obey: Callable[[Command], Awaitable[None]],
     ) -> None:
+        self._obey = obey
         self._ami = ami
         self._registry = registry
         self._inbox = inbox
@@ -88,9 +93,20 @@ class Reconciler:
         await self._inbox.drained()
         closed = self._close(live, logged)
         await self._inbox.drained()
-        findings = Findings(len(live), adopted, unseen, closed)
+        owed = await self._settle_debts()
+        findings = Findings(len(live), adopted, unseen, closed, owed)
         log.info("resync: %s", findings)
         return findings
+
+    async def _settle_debts(self) -> int:
+        """Do what a crash left undone: tickets of answered calls, promises to lost callers."""
+        await self._journal.flushed()
+        async with AsyncSession(self._engine) as session:
+            owed = await debts(session, node=self._node, now=time.time())
+        for row, command in owed:
+            self._registry.adopt(call_of(row, self._register, since=row.ended_at or row.started_at))
+            await self._obey(command)
+        return len(owed)
 
     @property
     def _key(self) -> str:
@@ -175,6 +191,53 @@ def _from_channel(channel: Channel) -> Event:
         did="",
         caller=channel.caller,
     )
+
+
+async def debts(
+    session: AsyncSession, *, node: str, now: float
+) -> Sequence[tuple[CallRow, Command]]:
+    """Return what ended calls of the last day were owed and never got.
+
+    Args:
+        now: Unix seconds.
+    """
+    recent = (CallRow.node == node, CallRow.ended_at > now - 86400)
+    answered = await session.scalars(
+        select(CallRow).where(
+            *recent,
+            CallRow.answered_at.is_not(None),
+            CallRow.agent.is_not(None),
+            ~select(TicketRow.id).where(TicketRow.call_id == CallRow.id).exists(),
+        )
+    )
+    owed: list[tuple[CallRow, Command]] = [
+        (row, OpenTicket(call=CallId(row.id), agent=AgentId(row.agent or ""), at=row.answered_at))
+        for row in answered
+        if row.answered_at is not None
+    ]
+    lost = await session.scalars(
+        select(CallRow).where(
+            *recent,
+            CallRow.outcome.in_([Outcome.ABANDONED_IN_QUEUE.value, Outcome.FAILED.value]),
+            CallRow.caller.is_not(None),
+            ~select(CallbackRow.id)
+            .where(CallbackRow.caller == CallRow.caller, CallbackRow.created_at >= CallRow.ended_at)
+            .exists(),
+            ~select(CallbackRow.id)
+            .where(CallbackRow.caller == CallRow.caller, text(LIVE_PROMISE))
+            .exists(),
+        )
+    )
+    owed += [
+        (
+            row,
+            PromiseCallback(
+                call=CallId(row.id), caller=row.caller or "", reason="lost", at=row.ended_at or now
+            ),
+        )
+        for row in lost
+    ]
+    return owed
 
 
 async def _mark(session: AsyncSession, key: str) -> int:
