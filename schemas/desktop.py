@@ -37,6 +37,13 @@ class OpenTicket(Message):
     created_at: str
 
 
+class History(Message):
+    """What is known of a caller."""
+
+    calls: list[EarlierCall] = []
+    tickets: list[OpenTicket] = []
+
+
 class ScreenPop(Message):
     """Everything the agent should see while the phone starts to ring.
 
@@ -68,6 +75,7 @@ class AgentState(Message):
     reason: str | None = None
     call: str | None = None
     phone_online: bool | None = None
+    desk: bool = Field(default=False, description="A desk of this agent is open")
     wrap_up_ends: str | None = None
 
 

@@ -2,6 +2,7 @@
 
 HotlineError
  ├─ NotFound · Forbidden · Unauthorised · Conflict · Invalid     what the other side did wrong
+ ├─ TooMany                                                      … too often
  └─ Unavailable                                                  what we cannot do just now
 """
 
@@ -50,6 +51,12 @@ class Invalid(HotlineError):
     """The request is not of the form it must have."""
 
     code, status = "invalid", 422
+
+
+class TooMany(HotlineError):
+    """Too often in too short a time; `retry_after` in the details is in seconds."""
+
+    code, status = "too_many", 429
 
 
 class Unavailable(HotlineError):
