@@ -14,6 +14,12 @@ CallId = NewType("CallId", str)
 AgentId = NewType("AgentId", str)
 """Extension of an agent, which is also the name of the phone's SIP endpoint and AOR."""
 
+GENERAL_QUEUE = "citizens"
+"""Queue of every agent. Not "general": that section of queues.conf holds app_queue's settings."""
+
+FALLBACK_QUEUE = "fallback"
+"""Queue the dialplan uses by itself when no controller tells it better."""
+
 
 class Outcome(StrEnum):
     """The one closing word of a call."""

@@ -1,0 +1,1 @@
+"""The exchange: find or build Asterisk, render its configuration, run an instance of it."""
