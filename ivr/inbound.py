@@ -6,12 +6,12 @@ dialplan queues the caller by itself.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from ivr import flow
-from ivr.agi import CommandFailed, Played, Session
+from ivr.agi import CommandFailed, Session
 from ivr.routing import Facts, attribute, facts_from
 from schemas.calls import Route
 from schemas.events import Event, FlowStarted, PromptPlayed, RouteChosen
@@ -85,29 +85,30 @@ class Inbound:
     async def _perform(
         self, session: Session, facts: Facts, move: flow.Say | flow.Hear
     ) -> flow.Heard:
-        prompts = [SOUNDS + prompt for prompt in move.prompts]
-        played: tuple[Played, ...]
         try:
-            if isinstance(move, flow.Say):
-                played = await session.say(prompts)
-                key = played[-1].key if played else None
-            else:
-                answer = await session.ask(prompts, within=move.wait)
-                played, key = answer.played, answer.key
+            key = await self._play(session, facts, move.prompts)
+            if key is None and isinstance(move, flow.Hear):
+                key = (await session.ask((), within=move.wait)).key
         except CommandFailed as error:
             log.warning("a prompt failed: %s", error, extra={"call": facts.call})
             return flow.Heard(failed=True)
-        for prompt in played:
+        return flow.Heard(key)
+
+    async def _play(self, session: Session, facts: Facts, prompts: Sequence[str]) -> str | None:
+        """Play and report at once, so that a wait for a key does not count as prompt."""
+        key = None
+        for played in await session.say([SOUNDS + prompt for prompt in prompts]):
+            key = played.key
             self.report(
                 PromptPlayed(
                     call=facts.call,
                     at=self.clock(),
-                    prompt=prompt.prompt.removeprefix(SOUNDS),
-                    seconds=prompt.seconds,
-                    key=prompt.key,
+                    prompt=played.prompt.removeprefix(SOUNDS),
+                    seconds=played.seconds,
+                    key=key,
                 )
             )
-        return flow.Heard(key)
+        return key
 
 
 def variables(route: Route) -> Mapping[str, str | int]:

@@ -129,6 +129,15 @@ async def test_a_transfer_is_offered_and_the_time_limit_renewed_at_each_step(
     assert len(side.commands) == commands
 
 
+async def test_a_prompt_is_reported_before_the_wait_for_a_key(
+    serving: Any, asterisk_side: Any, block: Block, register: Register
+) -> None:
+    script = Script(register)
+    async with serving(script.run) as server:
+        await asterisk_side(server.port, {"WAIT": "HANGUP\n"}).call(block("12388"))
+    assert [type(event) for event in script.events] == [FlowStarted, PromptPlayed]
+
+
 async def test_a_transfer_that_came_back_goes_to_an_agent(
     serving: Any, asterisk_side: Any, block: Block, register: Register
 ) -> None:
