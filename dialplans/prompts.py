@@ -228,7 +228,8 @@ def _unspoken(path: Path, prompts: Mapping[str, Prompt], register: Register) -> 
         prompt = prompts.get(number.notice)
         if number.integration is not Integration.NOT_INTEGRATED or prompt is None:
             continue
-        if (number.onward or "").translate(DIGITS) not in prompt.text:
+        said = re.sub("[，、]", "", prompt.text)  # a number is spoken with pauses
+        if (number.onward or "").translate(DIGITS) not in said:
             reason = f"does not speak {number.onward}, the number that callers are to be told"
             yield Fault(str(path), prompt.line, prompt.id, reason)
 

@@ -178,17 +178,16 @@ def _read(path: Path, prompts: Collection[str] | None) -> tuple[list[Entry], lis
         _one_line_one_story(entries),
         _one_owner_one_code(entries),
         _loops(entries),
+        _main(entries),
     ]
     faults += [Fault(file, line, key, reason) for some in found for line, key, reason in some]
-    if lines and not any(e.row.number == MAIN_NUMBER for e in entries):
-        faults.append(Fault(file, None, "number", f"{MAIN_NUMBER} itself is missing"))
-    elif not lines and not faults:
+    if not lines and not faults:
         faults.append(Fault(file, None, "file", "holds no number"))
     return entries, sorted(faults, key=lambda f: (f.line or 0, f.key))
 
 
-Found = Iterator[tuple[int, str, str]]
-"""Line, column, reason."""
+Found = Iterator[tuple[int | None, str, str]]
+"""Line (None: the file as a whole), column, reason."""
 
 
 def _entry(line: Line, file: str, faults: list[Fault]) -> Entry:
@@ -218,8 +217,6 @@ def _row_faults(entry: Entry, prompts: Collection[str] | None) -> Found:
     if entry.has("flow") and row.flow not in FLOWS[row.integration]:
         fitting = " or ".join(FLOWS[row.integration])
         yield line, "flow", f"{row.flow} does not fit {row.integration}, which needs {fitting}"
-    elif row.number == MAIN_NUMBER and entry.has("flow") and row.flow != "main":
-        yield line, "flow", f"{MAIN_NUMBER} needs main"
     dual = row.integration is Integration.DUAL_RUN
     apart = row.integration is Integration.NOT_INTEGRATED
     if dual and entry.lacks("seat"):
@@ -288,6 +285,17 @@ def _loops(entries: list[Entry]) -> Found:
             Integration.DUAL_RUN,
         ):
             yield entry.line, "onward", f"{onward} is answered here: calls would loop"
+
+
+def _main(entries: list[Entry]) -> Found:
+    """12345 itself greets; without it there is no hotline."""
+    main = next((e for e in entries if e.row.number == MAIN_NUMBER), None)
+    if main is None and entries:
+        yield None, "number", f"{MAIN_NUMBER} itself is missing"
+    elif main and main.row.flow == "integrated":
+        yield main.line, "flow", f"{MAIN_NUMBER} needs main"
+    if main and main.row.integration not in (None, Integration.INTEGRATED):
+        yield main.line, "integration", f"{MAIN_NUMBER} can only be integrated"
 
 
 def _number(row: Row) -> Number:
