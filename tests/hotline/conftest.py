@@ -93,8 +93,9 @@ def house() -> House:
 
 
 @pytest.fixture
-def app(engine: AsyncEngine, house: House) -> web.Application:
-    return application.build(
+def assemble(house: House) -> Callable[[AsyncEngine], web.Application]:
+    """Return what builds the whole application on a database."""
+    return lambda engine: application.build(
         engine=engine,
         register=lambda: REGISTER,
         live=house,
@@ -104,6 +105,11 @@ def app(engine: AsyncEngine, house: House) -> web.Application:
         middlewares=[door],
         clock=lambda: NOW,
     )
+
+
+@pytest.fixture
+def app(engine: AsyncEngine, assemble: Callable[[AsyncEngine], web.Application]) -> web.Application:
+    return assemble(engine)
 
 
 Client = TestClient[web.Request, web.Application]
