@@ -6,7 +6,7 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, Self
 
 from argon2 import PasswordHasher
@@ -42,6 +42,8 @@ class Agent:
     role: Role
     phone: Literal["desk", "browser"] = "desk"
     skills: tuple[str, ...] = ()
+    sip_ha1: str | None = field(default=None, repr=False)
+    """What the registrar compares a phone's password with; None: no phone yet."""
 
     @property
     def interface(self) -> str:
@@ -137,6 +139,7 @@ def as_agent(row: UserRow) -> Agent:
         role=Role(row.role),
         phone="browser" if row.phone == "browser" else "desk",
         skills=tuple(row.skills),
+        sip_ha1=row.sip_ha1,
     )
 
 

@@ -14,7 +14,16 @@ from cti.calls.machine import ImpossibleEvent, step
 from cti.calls.registry import Registry
 from schemas.calls import CallId, State
 from schemas.commands import Command
-from schemas.events import Attributed, Event, FellBack, Happened, HungUp, PromptPlayed, Vanished
+from schemas.events import (
+    AgentRinging,
+    Attributed,
+    Event,
+    FellBack,
+    Happened,
+    HungUp,
+    PromptPlayed,
+    Vanished,
+)
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +93,8 @@ class Inbox:
         call = self._registry.find(event)
         if call is None:
             return
+        if isinstance(event, AgentRinging) and event.agent in call.ringing:
+            return  # told twice: by our dialplan before the INVITE and by app_queue after it
         if call.number is None and call.state is not State.ENDED:
             match event:
                 case FellBack(redirecting=redirecting):

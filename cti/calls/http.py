@@ -162,7 +162,7 @@ def span(asked: Span, *, now: float) -> tuple[float, float]:
     if since is None:
         since = midnight(day_of(now if until is None else until - 1))
     if until is None:
-        until = now
+        until = now if asked.since is not None else max(now, since + 1)  # midnight itself
     reason = None
     if until <= since:
         reason = "is not later than `from`"

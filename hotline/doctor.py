@@ -1,0 +1,123 @@
+"""`hotline doctor`: everything the service needs, looked at one by one."""
+
+import asyncio
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import make_url
+
+from hotline import admin, db, exchange, up
+from hotline.asterisk import install
+from hotline.config import Config
+from schemas.errors import Faulty, HotlineError, Unavailable
+
+ROOM = 2 * 1024**3
+"""Bytes that should be free: a day of recordings of a small site."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at."""
+
+    what: str
+    ok: bool
+    state: str
+    advice: str = ""
+
+    def as_json(self) -> dict[str, object]:
+        """Return the finding as JSON shows it."""
+        return {"what": self.what, "ok": self.ok, "state": self.state, "advice": self.advice}
+
+
+def examine(config: Config) -> list[Finding]:
+    """Return what was found, good and bad; never raises."""
+    return [_look(what, examiner, config) for what, examiner in EXAMINERS.items()]
+
+
+def _look(what: str, examiner: Callable[[Config], tuple[str, str]], config: Config) -> Finding:
+    try:
+        state, advice = examiner(config)
+    except Faulty as error:
+        return Finding(what, False, f"{len(error.faults)} faults", str(error.faults[0]))
+    except HotlineError as error:
+        return Finding(what, False, "missing", error.message)
+    except OSError as error:
+        return Finding(what, False, "unreadable", str(error))
+    return Finding(what, not advice, state, advice)
+
+
+def _python(_: Config) -> tuple[str, str]:
+    return sys.version.split()[0], "" if sys.version_info >= (3, 11) else "install Python 3.11"
+
+
+def _asterisk(config: Config) -> tuple[str, str]:
+    found = install.find(config.asterisk.program, config.site.state.resolve())
+    return f"{'.'.join(map(str, found.version))} at {found.root or found.binary}", ""
+
+
+def _city(config: Config) -> tuple[str, str]:
+    site = exchange.city(config)
+    return f"{len(site.register.numbers)} numbers", ""
+
+
+def _prompts(config: Config) -> tuple[str, str]:
+    return f"{len(admin.prompts(config))} prompts", ""
+
+
+def _database(config: Config) -> tuple[str, str]:
+    url = make_url(config.database_url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        return "not made yet", ""
+
+    async def ask() -> db.Health:
+        engine = db.engine(config.database_url)
+        try:
+            return await db.check(engine)
+        finally:
+            await engine.dispose()
+
+    health = asyncio.run(ask())
+    kind = url.get_backend_name()
+    advice = "`hotline db upgrade`, or start the server that database.url names"
+    return (f"{kind}, {health.seconds * 1000:.0f} ms", "") if health.ok else (kind, advice)
+
+
+def _room(config: Config) -> tuple[str, str]:
+    folder = config.site.state.resolve()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    advice = "" if free > ROOM else "free some room: recordings need it"
+    return f"{free / 1024**3:.0f} GiB free", advice
+
+
+def _secrets(config: Config) -> tuple[str, str]:
+    file = config.site.state / "secrets.toml"
+    if not file.exists():
+        return "made at the first start", ""
+    mode = file.stat().st_mode & 0o777
+    return f"mode {mode:o}", "" if mode == 0o600 else f"chmod 600 {file}"
+
+
+def _service(config: Config) -> tuple[str, str]:
+    try:
+        found = asyncio.run(up.status(config))
+    except Unavailable:
+        return "not running", ""
+    down = [name for name, link in found["links"].items() if not link["ok"]]
+    return "running", f"links down: {', '.join(down)}" if down else ""
+
+
+EXAMINERS: dict[str, Callable[[Config], tuple[str, str]]] = {
+    "python": _python,
+    "asterisk": _asterisk,
+    "register": _city,
+    "prompts": _prompts,
+    "database": _database,
+    "disk": _room,
+    "secrets": _secrets,
+    "service": _service,
+}

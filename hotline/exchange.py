@@ -1,0 +1,104 @@
+"""Our Asterisk: found or built, configured from settings, register and roster."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.roster import Agent
+from dialplans import prompts, register
+from hotline import places
+from hotline.asterisk import install
+from hotline.asterisk.instance import Instance
+from hotline.asterisk.render import (
+    RELOADS_OF_AGENTS,
+    AgentPhone,
+    Secrets,
+    render,
+    render_agents,
+)
+from hotline.config import Config, secret
+from schemas.errors import HotlineError
+from schemas.numbers import Register
+
+log = logging.getLogger(__name__)
+
+NAME = "hotline"
+
+
+@dataclass(frozen=True, slots=True)
+class City:
+    """What the admin wrote: numbers and the prompts they use."""
+
+    folder: Path
+    register: Register
+
+
+def city(config: Config) -> City:
+    """Return the register, checked against the prompts there are.
+
+    Raises:
+        Faulty: with every fault of both.
+    """
+    folder = places.dialplan(config.site)
+    known = prompts.load(folder / "prompts.tsv")
+    return City(folder, register.load(folder / "hotlines.csv", known.keys()))
+
+
+def instance(config: Config) -> Instance:
+    """Return our Asterisk, running or not.
+
+    Raises:
+        Unavailable: there is no Asterisk on this machine.
+    """
+    state = config.site.state.resolve()
+    installation = install.find(config.asterisk.program, state)
+    return Instance(installation, installation.home(state, NAME))
+
+
+def phones(agents: Sequence[Agent]) -> list[AgentPhone]:
+    """Return the telephones of the roster."""
+    return [AgentPhone(extension=a.id, ha1=a.sip_ha1) for a in agents if a.sip_ha1]
+
+
+def configure(config: Config, asterisk: Instance, site: City, agents: Sequence[Agent]) -> None:
+    """Write the whole configuration; a running Asterisk reads it at its next reload.
+
+    Raises:
+        Faulty: a value cannot stand in a configuration file.
+    """
+    own = site.folder / "custom"
+    files = render(
+        config,
+        site.register,
+        agents=phones(agents),
+        secrets=Secrets(ami=secret(config.site.state, "ami")),
+        directories=asterisk.directories,
+        version=asterisk.installation.version,
+        available=asterisk.installation.modules(),
+        custom={path.name: path.read_text("utf-8") for path in sorted(own.glob("*.conf"))},
+    )
+    asterisk.write(files, prompts={"hotline": site.folder / "audio"})
+
+
+async def refresh_agents(config: Config, agents: Sequence[Agent]) -> None:
+    """Let a running Asterisk know the roster as it is now; no call notices."""
+    try:
+        asterisk = instance(config)
+    except HotlineError as error:
+        log.warning("phones of new agents need a reload by hand: %s", error.message)
+        return
+    if not (asterisk.home / "etc").is_dir():
+        log.warning("this Asterisk is configured elsewhere: give it the new agents there")
+        return
+    files = render_agents(config, phones(agents))
+    if all(_same(asterisk.home / "etc" / name, text) for name, text in files.items()):
+        return
+    asterisk.write(files)
+    for command in RELOADS_OF_AGENTS:  # by its control socket: AMI may run no commands
+        await asterisk.console(command)
+    log.info("Asterisk knows the new roster: %d agents", len(agents))
+
+
+def _same(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text("utf-8") == text

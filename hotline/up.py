@@ -1,0 +1,279 @@
+"""`hotline up`: Asterisk and the controller on one machine, started again when they die."""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from rich.console import Console
+
+from agents import roster
+from hotline import admin, exchange, live, logins
+from hotline.asterisk.instance import Instance
+from hotline.config import PREFIX, Config
+from schemas.errors import Unavailable
+
+BACK_OFF = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Seconds before a part that died is started again; the last one repeats."""
+STEADY = 30.0
+"""Seconds a part must have lived for the back-off to begin anew."""
+UP_WITHIN = 120.0
+"""Seconds until everything must be up, a first build of Asterisk included."""
+DOWN_WITHIN = 20.0
+
+
+def run_file(config: Config, name: str) -> Path:
+    """Return the path of a file about what runs, made ready for writing."""
+    folder = config.site.state / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / name
+
+
+# ---- in the foreground
+
+
+async def run(config: Config, file: str, console: Console) -> None:
+    """Run everything until SIGTERM or SIGINT.
+
+    Raises:
+        Unavailable: it runs already, or a part cannot be started at all.
+    """
+    with _only_one(config):
+        environment = _ports(config)
+        config = _with(config, environment)
+        site = exchange.city(config)
+        admin.ready_asterisk(config, console)
+        async with admin.database(config) as session:
+            await logins.make(config, session)
+            agents = await roster.load(session)
+        asterisk = exchange.instance(config)
+        exchange.configure(config, asterisk, site, agents)
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        environment |= {"HOTLINE_CONFIG": file}
+        about = run_file(config, "up.json")
+        about.write_text(json.dumps({"pid": os.getpid(), "sip": sip_address(config)}))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                parts = [
+                    tasks.create_task(_keep("asterisk", console, lambda: _asterisk(asterisk))),
+                    tasks.create_task(
+                        _keep("controller", console, lambda: _controller(config, environment))
+                    ),
+                ]
+                if console.is_terminal:
+                    parts.append(tasks.create_task(live.show(config, console)))
+                await stop.wait()
+                for part in reversed(parts):
+                    part.cancel()
+        finally:
+            about.unlink(missing_ok=True)
+
+
+def sip_address(config: Config) -> str:
+    """Return where phones and carriers reach us, host:port."""
+    return f"{config.asterisk.sip_host}:{config.asterisk.sip_port}"
+
+
+@contextlib.contextmanager
+def _only_one(config: Config) -> Iterator[None]:
+    with run_file(config, "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unavailable("it runs already; `hotline down` stops it") from None
+        yield
+
+
+def _ports(config: Config) -> dict[str, str]:
+    """Pick a free port for each setting that is 0; refuse ports that are taken.
+
+    Raises:
+        Unavailable: with every port that something else holds.
+    """
+    chosen: dict[str, str] = {}
+    taken: list[str] = []
+    for name, host, port, kind in (
+        ("ASTERISK__SIP_PORT", config.asterisk.sip_host, config.asterisk.sip_port, "udp"),
+        ("ASTERISK__HTTP_PORT", "127.0.0.1", config.asterisk.http_port, "tcp"),
+        ("AMI__PORT", config.ami.host, config.ami.port, "tcp"),
+        ("AGI__PORT", config.agi.host, config.agi.port, "tcp"),
+        ("SPEECH__PORT", "127.0.0.1", config.speech.port, "tcp"),
+        ("WEB__PORT", config.web.host, config.web.port, "tcp"),
+    ):
+        with socket.socket(
+            socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM
+        ) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(kind == "tcp"))
+            try:
+                trial.bind((str(host), port))
+            except OSError as error:
+                setting = name.lower().replace("__", ".")
+                taken.append(f"{setting}: {host}:{port}/{kind}: {error.strerror}")
+                continue
+            if port == 0:
+                chosen[PREFIX + name] = str(trial.getsockname()[1])
+    if taken:
+        raise Unavailable("ports that cannot be had:\n  " + "\n  ".join(taken))
+    return chosen
+
+
+def _with(config: Config, environment: dict[str, str]) -> Config:
+    """Return *config* with what *environment* sets, for us as for our children."""
+    os.environ.update(environment)
+    return Config(**{name: getattr(config, name) for name in Config.model_fields})
+
+
+async def _keep(name: str, console: Console, life: Callable[[], Awaitable[str]]) -> None:
+    """Live *life* again and again; say aloud how each one ended."""
+    failures = 0
+    while True:
+        began = time.monotonic()
+        try:
+            ending = await life()
+        except Unavailable as error:
+            ending = error.message
+        if time.monotonic() - began > STEADY:
+            failures = 0
+        wait = BACK_OFF[min(failures, len(BACK_OFF) - 1)]
+        failures += 1
+        stamp = time.strftime("%H:%M:%S")
+        console.print(f"{stamp} {name} ended ({ending}); again in {wait:g} s", markup=False)
+        await asyncio.sleep(wait)
+
+
+async def _asterisk(asterisk: Instance) -> str:
+    try:
+        await asterisk.start()
+        return f"exit {await asterisk.wait()}"
+    finally:
+        await asterisk.stop()
+
+
+async def _controller(config: Config, environment: dict[str, str]) -> str:
+    logs = config.site.state / "log"
+    logs.mkdir(parents=True, exist_ok=True)
+    with (logs / "controller.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "hotline.cli",
+            "serve",
+            env={**os.environ, **environment},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    run_file(config, "controller.pid").write_text(str(process.pid))
+    try:
+        return f"exit {await process.wait()}"
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            try:
+                async with asyncio.timeout(DOWN_WITHIN / 2):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+
+# ---- in the background
+
+
+def running(config: Config) -> int | None:
+    """Return the process id of a running `up`, or None."""
+    try:
+        pid = int(json.loads(run_file(config, "up.json").read_text())["pid"])
+        os.kill(pid, 0)
+    except (OSError, ValueError, KeyError):
+        return None
+    return pid
+
+
+def start_in_background(config: Config, file: Path, console: Console) -> None:
+    """Start `up` as a process of its own and return when every link is up.
+
+    Raises:
+        Unavailable: it did not come up; the message has the end of its log.
+    """
+    if running(config) is not None and asyncio.run(_answers(config)):
+        console.print("the hotline runs already")
+        return
+    admin.ready_asterisk(config, console)
+    logs = config.site.state / "log"
+    logs.mkdir(parents=True, exist_ok=True)
+    path = logs / "up.log"
+    with path.open("ab") as log:
+        start = log.tell()
+        process = subprocess.Popen(  # noqa: S603 - ourselves
+            [sys.executable, "-m", "hotline.cli", "--config", str(file), "up"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + UP_WITHIN
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            words = path.read_bytes()[start:].decode(errors="replace")
+            raise Unavailable(f"the hotline did not start:\n{words.strip()}")
+        if asyncio.run(_answers(config)):
+            return
+        time.sleep(0.2)
+    process.terminate()
+    raise Unavailable(f"not every link came up within {UP_WITHIN:g} s; see {path}")
+
+
+async def _answers(config: Config) -> bool:
+    try:
+        return bool((await status(config))["ok"])
+    except Unavailable:
+        return False
+
+
+def stop(config: Config) -> str:
+    """Stop what `up` started, and say so."""
+    pid = running(config)
+    if pid is None:
+        return "nothing is running"
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + DOWN_WITHIN
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return "stopped"
+        time.sleep(0.1)
+    raise Unavailable(f"process {pid} does not end; calls may be up: `kill {pid}` once more")
+
+
+async def status(config: Config) -> dict[str, Any]:
+    """Return addresses and links of the running service.
+
+    Raises:
+        Unavailable: no controller answers.
+    """
+    try:
+        addresses = json.loads(run_file(config, "serve.json").read_text())
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http,
+            http.get(addresses["web"] + "/status") as answer,
+        ):
+            found = await answer.json()
+    except (OSError, ValueError, KeyError, aiohttp.ClientError, TimeoutError) as error:
+        raise Unavailable("the controller does not answer; `hotline up` starts it") from error
+    return {**found, **addresses}
