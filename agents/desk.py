@@ -165,13 +165,15 @@ class Desks:
         """
         roster = {agent.id: agent for agent in agents}
         for id in self._desks.keys() - roster.keys():
-            self._tell(desk := self._desks.pop(id), p.LeaveQueues())
+            desk = self._desks.pop(id)
+            if desk.presence.told.joined or desk.trouble is not None:
+                self._tell(desk, p.LeaveQueues())
             self._file(id, desk.presence.call, None)
             _cancel(desk.timer)
             self.hub.disconnect(id, 4003, "no longer an agent")
         for id, agent in roster.items():
-            if desk_ := self._desks.get(id):
-                desk_.agent = agent
+            if known := self._desks.get(id):
+                known.agent = agent
             else:
                 self._desks[id] = _Desk(agent, p.Presence(since=self._clock()))
 

@@ -90,7 +90,13 @@ class Snapshot(Message):
 
 
 class Change(Message):
-    """One change after the snapshot; `v` grows by one each time."""
+    """One change after the snapshot; `v` grows by one each time.
+
+    `state` replaces `me` and `call` replaces `call`. `pop` replaces `pop`; one of another call
+    also empties `call`. `pop_closed` empties both and says `why`: missed, answered (elsewhere),
+    caller_gone or done.
+    `ticket` (`id`, `call`) says that the draft of a call is committed.
+    """
 
     type: Literal["state", "pop", "pop_closed", "call", "ticket"]
     v: int
