@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from schemas.errors import Unavailable
+from schemas.errors import Invalid, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -38,15 +38,22 @@ UPGRADE_LOCK = 12345
 
 
 def engine(url: str) -> AsyncEngine:
-    """Return a new engine for *url*; nothing is opened before its first use."""
+    """Return a new engine for *url*; nothing is opened before its first use.
+
+    Raises:
+        Invalid: a SQLite database in memory: it would be another one for each connection.
+    """
     where = make_url(url)
     if where.get_backend_name() == "sqlite":
+        if not where.database or where.database == ":memory:":
+            raise Invalid("SQLite needs a file: sqlite+aiosqlite:///path/to/hotline.db")
         made = create_async_engine(
             where,
             connect_args={"timeout": LOCK_WAIT},  # sqlite3's own name for busy_timeout
             pool_size=6,  # one thread each; WAL lets readers go beside the one writer
             max_overflow=0,
             pool_timeout=POOL_WAIT,
+            hide_parameters=True,  # they name citizens, and errors reach the log
         )
         event.listen(made.sync_engine, "connect", _prepare_sqlite)
         event.listen(made.sync_engine, "begin", _begin_sqlite)
@@ -56,6 +63,7 @@ def engine(url: str) -> AsyncEngine:
         pool_size=8,
         max_overflow=8,
         pool_timeout=POOL_WAIT,
+        hide_parameters=True,
         pool_pre_ping=True,  # a restarted server must not cost a call its row
         connect_args={
             "timeout": 5,
@@ -131,7 +139,7 @@ def _alone(database: str | None) -> Iterator[int | None]:
 
     SQLite's own locks do not cover the switch to WAL of a new file.
     """
-    if not database or database == ":memory:":
+    if database is None:
         yield None
         return
     path = Path(database)

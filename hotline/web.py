@@ -20,7 +20,7 @@ import cti.tickets.http
 from cti.calls.ledger import Live
 from hotline import db, status
 from hotline.openapi import describe, operations_of
-from schemas.errors import Unavailable
+from schemas.errors import HotlineError, Unavailable
 from schemas.http import (
     OPERATION,
     WHO,
@@ -135,7 +135,9 @@ async def database_errors(request: web.Request, handler: Handler) -> web.StreamR
     except DBAPIError as error:
         if error.connection_invalidated or type(error.orig).__name__ in _BUSY:
             raise _away(error) from error
-        raise
+        # The driver's own text quotes the row ("Key (caller)=(139…)"): say the rest, and no more.
+        log.error("database refused: %s: %s", type(error.orig).__name__, error.statement)
+        raise HotlineError("a fault of ours; it has been logged") from None
     except (OSError, TimeoutError) as error:  # asyncpg tells of a refused connection as it is
         if operation_of(request) is None:
             raise

@@ -1,5 +1,6 @@
 import asyncio
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from hotline import db
-from schemas.errors import Unavailable
+from schemas.errors import Invalid, Unavailable
 from schemas.tables import Base, MarkRow
 
 pytestmark = pytest.mark.unit
@@ -36,8 +37,6 @@ async def test_upgrading_twice_at_once_and_again_later_is_harmless(empty_databas
 
 
 async def test_two_processes_may_upgrade_at_once(empty_database_url: str) -> None:
-    import sys
-
     code = "import asyncio, sys; from hotline import db; asyncio.run(db.upgrade(sys.argv[1]))"
     root = Path(db.__file__).parents[1]
     async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
@@ -133,3 +132,9 @@ async def test_a_locked_sqlite_refuses_writers_but_not_readers(
         locker.execute("ROLLBACK")
         locker.close()
         await impatient.dispose()
+
+
+@pytest.mark.parametrize("url", ["sqlite+aiosqlite://", "sqlite+aiosqlite:///:memory:"])
+def test_a_ledger_in_memory_is_refused(url: str) -> None:
+    with pytest.raises(Invalid, match="file"):
+        db.engine(url)

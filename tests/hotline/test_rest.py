@@ -12,7 +12,7 @@ from hotline import db
 from hotline import web as application
 from schemas.calls import Call, CallId, State
 from schemas.identity import Role
-from schemas.tables import CallRow, TimelineRow
+from schemas.tables import CallRow, TicketRow, TimelineRow
 
 pytestmark = pytest.mark.unit
 
@@ -355,6 +355,19 @@ async def test_a_database_that_is_away_is_said_to_be(assemble: Any, database_kin
             assert "secret" not in await answer.text()
     finally:
         await engine.dispose()
+
+
+async def test_a_row_the_database_refuses_is_logged_without_the_citizen(
+    client: Client, sessions: Sessions, caplog: pytest.LogCaptureFixture
+) -> None:
+    taken = TicketRow(id="BJ20261123-000001", state="draft", created_at=NOW, updated_at=NOW)
+    await add(sessions, taken)  # behind the counter's back
+    asked = {"title": "秘密", "caller": "13912345678"}
+    answer = await client.post("/api/v1/tickets", json=asked)
+    assert (answer.status, (await answer.json())["error"]) == (500, "error")
+    assert "IntegrityError" in caplog.text or "UniqueViolationError" in caplog.text
+    for secret in ("13912345678", "秘密", "BJ20261123-000001"):
+        assert secret not in caplog.text
 
 
 async def test_the_access_log_names_routes_not_people(
