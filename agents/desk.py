@@ -154,7 +154,7 @@ class Desks:
         for task in (fetches := list(self._fetches)):
             task.cancel()
         await asyncio.gather(*fetches, return_exceptions=True)
-        await self._errands.__aexit__()
+        await self._errands.close()
 
     # ---- who
 

@@ -14,16 +14,14 @@ Outcome = Callable[[Exception | None], None]
 
 
 class Errands:
-    """Runs errands; owned by whoever enters it, gone with them."""
+    """Runs errands; its owner closes it."""
 
     def __init__(self) -> None:
         self._tasks: dict[Hashable, asyncio.Task[None]] = {}
         self._waiting: dict[Hashable, asyncio.Queue[tuple[Errand, Outcome]]] = {}
 
-    async def __aenter__(self) -> "Errands":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
+    async def close(self) -> None:
+        """End what runs and forget what waits."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
