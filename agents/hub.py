@@ -66,6 +66,7 @@ class Hub:
 
     def __init__(self, *, size: int = 256) -> None:
         self._size = size
+        self._closed = False
         self._open: dict[AgentId, Outbox] = {}
         self._v: defaultdict[AgentId, int] = defaultdict(int)
 
@@ -84,6 +85,8 @@ class Hub:
         if older := self._open.get(agent):
             older.close(REPLACED, "a newer desk of this agent is open")
         self._open[agent] = outbox
+        if self._closed:
+            outbox.close(GOING_AWAY, "going away")
         try:
             yield outbox
         finally:
@@ -102,7 +105,11 @@ class Hub:
             outbox.close(code, reason)
 
     def close(self) -> None:
-        """Close every desk: we are going away."""
+        """Close every desk and every one to come: we are going away.
+
+        Call it before the web server is stopped, which would else wait for the open sockets.
+        """
+        self._closed = True
         for outbox in self._open.values():
             outbox.close(GOING_AWAY, "going away")
 

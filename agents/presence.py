@@ -203,12 +203,25 @@ Move = Callable[[Presence, Any, Rules], Presence]
 def _want(before: Presence, event: Ready | Pause | Offline, _: Rules) -> Presence:
     wish = {Ready: State.READY, Pause: State.PAUSED, Offline: State.OFFLINE}[type(event)]
     reason = event.reason if isinstance(event, Pause) else None
-    call = before.call if before.phone is not Phone.IDLE else None
-    return replace(before, wish=wish, pause=reason, wrap_up_ends=None, misses=0, call=call)
+    phone = before.phone
+    if isinstance(event, Ready) and _unproven(before):
+        phone = Phone.IDLE
+    call = before.call if phone is not Phone.IDLE else None
+    return replace(
+        before, wish=wish, pause=reason, phone=phone, wrap_up_ends=None, misses=0, call=call
+    )
 
 
 def _ring(before: Presence, event: Rang, _: Rules) -> Presence:
+    # A second ring into a talk (another queue was quicker) must not hide the talk.
+    if before.phone is Phone.TALKING and not _unproven(before):
+        return before
     return replace(before, phone=Phone.RINGING, call=event.call)
+
+
+def _unproven(presence: Presence) -> bool:
+    """Return whether the talk is only app_queue's word: it may be a call outside the queues."""
+    return presence.phone is Phone.TALKING and presence.call is None
 
 
 def _stop_ringing(before: Presence, event: RingEnded, rules: Rules) -> Presence:
@@ -253,8 +266,7 @@ MOVES: Mapping[Phone, Mapping[type[PresenceEvent], Move]] = {
         Answered: _talk,
         WrapUpOver: _wrapped_up,
     },
-    # A second ring into a talk (another queue was quicker) must not hide the talk.
-    Phone.TALKING: {**WISHES, Answered: _talk, Finished: _stop_talking},
+    Phone.TALKING: {**WISHES, Rang: _ring, Answered: _talk, Finished: _stop_talking},
 }
 
 

@@ -304,6 +304,22 @@ async def test_after_a_restart_presence_comes_from_app_queue_which_is_told_nothi
     assert await room.queue.heard(1) == [("pause", ONE, "wrap_up")]
 
 
+async def test_a_talk_found_before_its_call_gets_call_and_pop_at_the_next_resync(
+    room: Room,
+) -> None:
+    room.desks.restore([member(ONE, in_call=True)], talking={}, at=1.0)
+    assert room.desks.state(ONE).call is None
+    call = room.call("n1-9.9", agent=ONE)
+    room.desks.restore([member(ONE, in_call=True)], talking={ONE: call}, at=2.0)
+    now = room.desks.snapshot(ONE)
+    assert now.pop is not None
+    assert now.call is not None
+    assert (now.me.call, now.pop.call, now.call.id) == ("n1-9.9",) * 3
+    assert room.queue.told == []
+    room.hang_up("n1-9.9", agent=ONE)
+    assert room.desks.state(ONE).state == "wrap_up"
+
+
 async def test_a_second_resync_keeps_the_wish_and_tells_only_what_differs(room: Room) -> None:
     room.desks.restore([], talking={}, at=1.0)
     room.desks.ready(ONE)

@@ -183,6 +183,17 @@ def test_after_our_restart_app_queue_is_believed_and_told_nothing() -> None:
     assert after(Finished(at=60, call=B), start=talking)[0].state is State.WRAP_UP
 
 
+def test_a_talk_that_only_app_queue_knows_of_locks_nobody_out() -> None:
+    """It may be a call outside the queues, whose end nobody will report."""
+    talking, _ = adopt(IN, at=50, talks=True, call=None, rules=RULES)
+    assert after(Rang(at=60, call=A), start=talking)[0].state is State.RINGING
+    ready, told = after(Ready(at=60), start=talking)
+    assert (ready.state, told) == (State.READY, ())
+    assert after(LUNCH, start=talking)[0].state is State.TALKING
+    known, _ = reconcile(talking, IN, at=70, talks=True, call=A, rules=RULES)
+    assert (known.state, known.call) == (State.TALKING, A)
+
+
 def test_after_the_link_was_away_only_the_difference_is_told() -> None:
     def back(
         before: Presence, member: Membership, *, talks: bool = False, call: CallId | None = None

@@ -240,3 +240,5 @@ async def test_going_away_closes_every_desk(house: House) -> None:
         await said(desk)
         house.room.hub.close()
         assert await closed(desk) == 1001
+    async with house.client.ws_connect(ws.PATH, headers=await house.token(Role.AGENT, ONE)) as late:
+        assert await closed(late) == 1001
