@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from schemas import config as sections
 from schemas.errors import Fault, Faulty
@@ -27,12 +26,10 @@ NOT_SETTINGS = frozenset(
 """Variables with our prefix that are no settings of the file."""
 
 
-class Config(BaseSettings):
+class Config(BaseModel):
     """Every setting. Built by `load`; frozen from then on."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     site: sections.Site = sections.Site()
     asterisk: sections.Asterisk = sections.Asterisk()
@@ -44,18 +41,6 @@ class Config(BaseSettings):
     database: sections.Database = sections.Database()
     calls: sections.Calls = sections.Calls()
     logging: sections.Logging = sections.Logging()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment win over what the file gave as init arguments."""
-        return env_settings, init_settings
 
     @property
     def database_url(self) -> str:
@@ -70,11 +55,7 @@ def load(file: Path, env: Mapping[str, str]) -> Config:
         Faulty: with every fault of the file and of the environment at once.
     """
     values, faults = _read(file)
-    faults += [
-        Fault("environment", None, name, "is not a setting; see docs for the names")
-        for name in sorted(env)
-        if name.startswith(PREFIX) and name not in NOT_SETTINGS and not _known(name)
-    ]
+    faults += _lay_over(values, env)
     config: Config | None = None
     try:
         config = Config(**values)
@@ -100,12 +81,24 @@ def _read(file: Path) -> tuple[dict[str, Any], list[Fault]]:
         return {}, [Fault(str(file), None, "file", str(error))]
 
 
-def _known(name: str) -> bool:
-    section, _, key = name.removeprefix(PREFIX).lower().partition("__")
-    field = Config.model_fields.get(section)
-    return field is not None and (
-        not key or key in getattr(field.annotation, "model_fields", {})
-    )
+def _lay_over(values: dict[str, Any], env: Mapping[str, str]) -> list[Fault]:
+    """Put the settings of *env* over *values*; return those that are none."""
+    strange = []
+    for name in sorted(env):
+        if not name.startswith(PREFIX) or name in NOT_SETTINGS:
+            continue
+        section, _, key = name.removeprefix(PREFIX).lower().partition("__")
+        field = Config.model_fields.get(section)
+        known = getattr(field.annotation, "model_fields", {}) if field else {}
+        if key not in known:
+            strange.append(Fault("environment", None, name, "is not a setting"))
+            continue
+        several = str(known[key].annotation).startswith("tuple")
+        value = env[name].split(",") if several else env[name]
+        table = values.setdefault(section, {})
+        if isinstance(table, dict):  # else the file's own fault is told
+            table[key] = value
+    return strange
 
 
 def _faults(error: ValidationError, file: Path, env: Mapping[str, str]) -> list[Fault]:

@@ -31,6 +31,8 @@ TRUNK, PHONES = "127.0.0.2", "127.0.0.3"
 CALL_WITHIN = 60.0
 """Seconds the whole demonstration call may take."""
 EVERY = 0.1
+TALK = 3.0
+"""Seconds the citizen and the simulated agent talk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,13 @@ async def show(config: Config, out: Console, *, once: bool, as_json: bool) -> No
     if once and state.exists():
         call = json.loads(state.read_text())
     else:
-        call = await _demonstrate(config)
+        try:
+            call = await _demonstrate(config)
+        except TimeoutError:
+            raise Unavailable(
+                f"the demonstration call was not over within {CALL_WITHIN:g} s; "
+                f"see {config.site.state / 'log'} and `hotline doctor`"
+            ) from None
         state.write_text(json.dumps(call, ensure_ascii=False))
     if as_json:
         out.print_json(json.dumps(call, ensure_ascii=False))
@@ -90,7 +98,11 @@ async def _demonstrate(config: Config) -> dict[str, Any]:
             await city.registered(AGENT)
             await rest.post(f"/api/v1/agents/{AGENT}/state", {"do": "ready"})
             try:
-                call = await city.call("12345", caller=caller, voice="voices/help", hold=2.0)
+                answered = city.expect("PhoneAnswered", Phone=AGENT)
+                call = await city.call("12345", caller=caller, hold=CALL_WITHIN)
+                await answered
+                await asyncio.sleep(TALK)
+                await city.hang_up(call)
                 await call.ended.wait()
                 return await _in_ledger(rest, caller)
             finally:

@@ -38,4 +38,5 @@ def set_up(level: str, *, json_lines: bool) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     logging.getLogger("panoramisk").setLevel(logging.ERROR)  # logs whole headers at INFO
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)

@@ -12,10 +12,10 @@ not ours ask something.
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from schemas.calls import Route, RouteKind
+from schemas.calls import GENERAL_QUEUE, Route, RouteKind
 from schemas.numbers import MAIN_NUMBER, Number
 
-GENERAL = "general"
+GENERAL = GENERAL_QUEUE
 """Queue in which every agent stands."""
 UNKNOWN_NUMBER = "unknown-number"
 """Prompt for a number that is not in the register."""

@@ -81,8 +81,10 @@ class LinkState:
         """Note the state; `since` moves only when it changes."""
         if ok != self.ok:
             self.since = time.time()
+            self.last_error = error
+        elif error is not None:
+            self.last_error = error
         self.ok = ok
-        self.last_error = error if error is not None else self.last_error
 
 
 class Link:

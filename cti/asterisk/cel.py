@@ -31,7 +31,7 @@ FIELDS = (
 """Columns of the file, in order; `asterisk-config/cel_custom.conf.j2` writes them."""
 
 _AGENT = re.compile(r"^PJSIP/w?(\d{3,6})-")
-_SEAT = re.compile(r"^Local/(seat-\d+|\d{3,6})@")
+_SEAT = re.compile(r"^Local/(\d+)@hotline-seat-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +137,10 @@ def events(found: Iterable[Record]) -> Iterator[Event]:
 
 
 def _agent(r: Record) -> AgentId | None:
-    if match := _AGENT.match(r.channel) or _SEAT.match(r.channel):
+    if match := _AGENT.match(r.channel):
         return AgentId(match[1])
-    return None
+    match = _SEAT.match(r.channel)
+    return AgentId(f"seat-{match[1]}") if match else None
 
 
 def _cause(r: Record) -> int:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cti.asterisk.ami import ActionRefused
+from schemas.calls import GENERAL_QUEUE
 
 log = logging.getLogger(__name__)
 
-GENERAL = "general"
+GENERAL = GENERAL_QUEUE
 UNSKILLED = 10
 """Penalty of an agent in the queue of a unit whose matters are not this agent's skill."""
 

@@ -52,6 +52,8 @@ S = State
 TO_QUEUE: Mapping[type[CallEvent], State] = {QueueJoined: S.QUEUED, FellBack: S.FLOW}
 """Moves open to every call whose caller the dialplan still holds."""
 
+# app_queue says QueueCallerLeave before AgentConnect and before the hang-up of who gave up, so it
+# changes nothing here: what comes next tells why the caller left.
 TRANSITIONS: Mapping[State, Mapping[type[CallEvent], State]] = {
     S.NEW: {
         FlowStarted: S.FLOW,
@@ -70,14 +72,14 @@ TRANSITIONS: Mapping[State, Mapping[type[CallEvent], State]] = {
         AgentRinging: S.RINGING,
         AgentMissed: S.QUEUED,
         AgentAnswered: S.TALKING,
-        QueueLeft: S.FLOW,
+        QueueLeft: S.QUEUED,
         **TO_QUEUE,
     },
     S.RINGING: {
         AgentRinging: S.RINGING,
         AgentMissed: S.RINGING,
         AgentAnswered: S.TALKING,
-        QueueLeft: S.FLOW,
+        QueueLeft: S.RINGING,
         **TO_QUEUE,
     },
     S.TALKING: {
@@ -181,8 +183,6 @@ def _apply(call: Call, event: Event) -> tuple[Call, tuple[Command, ...]]:
             if queue == FALLBACK_QUEUE and fell_back is None:
                 fell_back = "queue"
             return replace(call, queue=queue, ringing=(), fell_back=fell_back), ()
-        case QueueLeft():
-            return (call if call.state is S.TALKING else replace(call, ringing=())), ()
         case AgentRinging(agent=agent):
             return replace(call, ringing=(*_without(call, agent), agent), queue=event.queue), ()
         case AgentMissed(agent=agent):

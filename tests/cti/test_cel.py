@@ -69,7 +69,10 @@ def _step(call: Call, event: Event) -> Call:
                 START,
                 line("APP_START", 2.0, app="Queue", data="fallback"),
                 line(
-                    "BRIDGE_ENTER", 4.0, uniqueid="n1-1.3", channel="Local/8001@fallback-agent-1;2"
+                    "BRIDGE_ENTER",
+                    4.0,
+                    uniqueid="n1-1.3",
+                    channel="Local/8001@hotline-fallback-agent-1;2",
                 ),
                 PHONE,
                 HANGUP,
@@ -101,7 +104,9 @@ def test_who_answered_when_and_for_how_long_is_in_the_records() -> None:
 
 
 def test_a_seat_of_the_owner_answers_under_its_own_name() -> None:
-    seat = line("BRIDGE_ENTER", 5.0, uniqueid="n1-1.2", channel="Local/seat-12369@seat-out-1;1")
+    seat = line(
+        "BRIDGE_ENTER", 5.0, uniqueid="n1-1.2", channel="Local/12369@hotline-seat-00000001;1"
+    )
     call = story(START, QUEUE, seat, HANGUP)
     assert call.agent == "seat-12369"
 

@@ -280,14 +280,17 @@ def test_phones_ring_and_fall_silent_one_by_one() -> None:
     assert (call.state, call.ringing) == (State.RINGING, (BOB,))
     call, _ = step(call, missed(20.0, BOB))
     assert (call.state, call.ringing) == (State.QUEUED, ())
-    call, _ = step(call, QueueLeft(call=ID, at=21.0, queue="general"))
-    assert call.state is State.FLOW
 
 
-def test_leaving_the_queue_into_a_talk_is_not_leaving() -> None:
-    call, _ = played(*BEGIN, joined(4.0), rings(5.0), answered(6.0))
-    call, _ = step(call, QueueLeft(call=ID, at=6.0, queue="general"))
-    assert call.state is State.TALKING
+def test_app_queue_says_leave_before_it_says_why() -> None:
+    left = QueueLeft(call=ID, at=6.0, queue="general")
+    call, _ = played(*BEGIN, joined(4.0), rings(5.0), left)
+    assert call.ringing == (ANN,)  # the screen-pop stays until the answer comes
+    assert step(call, answered(6.0))[0].state is State.TALKING
+    gave_up, _ = played(*BEGIN, joined(4.0), left, hung_up(6.0))
+    assert gave_up.outcome is Outcome.ABANDONED_IN_QUEUE
+    talking, _ = played(*BEGIN, joined(4.0), answered(6.0), left)
+    assert talking.state is State.TALKING
 
 
 def test_late_news_finds_an_ended_call_and_changes_only_what_it_may() -> None:
