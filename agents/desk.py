@@ -2,19 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from agents import presence as p
-from agents.errands import Errands
+from agents.errands import Errands, code_of, tell
 from agents.hub import Hub
 from agents.pops import pop_of, with_history
+from agents.ports import Histories, Member, Queues
 from agents.roster import Agent
 from schemas.calls import AgentId, Call, CallId, CallOut
 from schemas.calls import State as CallState
 from schemas.desktop import AgentState, History, ScreenPop, Snapshot
-from schemas.errors import HotlineError, NotFound
+from schemas.errors import NotFound
 from schemas.events import (
     AgentAnswered,
     AgentFinished,
@@ -29,40 +30,6 @@ log = logging.getLogger(__name__)
 
 HISTORY_WITHIN = 0.5
 """Seconds the history of a caller may take; later than that nobody reads it."""
-TOLD_WITHIN = 15.0
-"""Seconds one queue command may take over all queues."""
-
-
-class Queues(Protocol):
-    """app_queue, as far as presence steers it. Raises HotlineError when it could not be told."""
-
-    async def join(self, agent: str, interface: str, skills: Sequence[str], /) -> None:
-        """Make the agent an unpaused member."""
-        ...
-
-    async def leave(self, agent: str, interface: str, /) -> None:
-        """Take the agent out."""
-        ...
-
-    async def pause(self, agent: str, interface: str, reason: str, /) -> None:
-        """Let nothing ring at the agent."""
-        ...
-
-    async def unpause(self, agent: str, interface: str, /) -> None:
-        """Let calls ring again."""
-        ...
-
-
-class Histories(Protocol):
-    """What is known of callers."""
-
-    def known(self, caller: str) -> History | None:
-        """Return the history if it is at hand this instant."""
-        ...
-
-    async def fetch(self, caller: str) -> History:
-        """Return the history from the ledger."""
-        ...
 
 
 class Timer(Protocol):
@@ -79,19 +46,6 @@ class Alarm(Protocol):
     def __call__(self, when: float, then: Callable[[], None], /) -> Timer:
         """Call *then* at Unix seconds *when*, or at once when that is past."""
         ...
-
-
-class Member(Protocol):
-    """An agent as app_queue holds them over all queues."""
-
-    @property
-    def agent(self) -> str: ...  # noqa: D102
-    @property
-    def paused(self) -> bool: ...  # noqa: D102
-    @property
-    def reason(self) -> str: ...  # noqa: D102
-    @property
-    def in_call(self) -> bool: ...  # noqa: D102
 
 
 @dataclass(slots=True)
@@ -345,7 +299,7 @@ class Desks:
                 self._start_wrap_up(desk, command.until)
             else:
                 self._tell(desk, command)
-        if _seen(after) != _seen(before):
+        if after.shown != before.shown:
             self._publish_state(desk)
         if after.state in (p.State.READY, p.State.PAUSED, p.State.OFFLINE):
             self._clear(desk, "done")
@@ -368,21 +322,12 @@ class Desks:
         agent = desk.agent
 
         async def errand() -> None:
-            async with asyncio.timeout(TOLD_WITHIN):
-                match command:
-                    case p.JoinQueues():
-                        await self._queues.join(agent.id, agent.interface, agent.skills)
-                    case p.LeaveQueues():
-                        await self._queues.leave(agent.id, agent.interface)
-                    case p.PauseQueues(reason=reason):
-                        await self._queues.pause(agent.id, agent.interface, reason)
-                    case p.UnpauseQueues():
-                        await self._queues.unpause(agent.id, agent.interface)
+            await tell(self._queues, agent, command)
 
         whole = isinstance(command, p.JoinQueues | p.LeaveQueues)
 
         def done(error: Exception | None) -> None:
-            trouble = desk.trouble if error is None else f"queues not told: {_code(error)}"
+            trouble = desk.trouble if error is None else f"queues not told: {code_of(error)}"
             if error is None and whole:  # nothing of an earlier failure is left
                 trouble = None
             if trouble != desk.trouble:
@@ -451,14 +396,6 @@ class Desks:
         )
 
 
-def _seen(presence: p.Presence) -> tuple[object, ...]:
-    return presence.state, presence.reason, presence.call, presence.wrap_up_ends
-
-
 def _cancel(what: Timer | asyncio.Task[None] | None) -> None:
     if what is not None:
         what.cancel()
-
-
-def _code(error: Exception) -> str:
-    return error.code if isinstance(error, HotlineError) else type(error).__name__

@@ -1,8 +1,7 @@
 """The door: a middleware that lets nobody in unnamed, and what browsers need beside it."""
 
-from collections.abc import Awaitable, Callable
-
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 from yarl import URL
 
 from agents.auth import Auth
@@ -12,8 +11,6 @@ from schemas.identity import Who
 
 COOKIE = "hotline_session"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 
 def authenticate(auth: Auth, *, open_paths: frozenset[str] = frozenset({"/status"})) -> Middleware:

@@ -4,10 +4,17 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Hashable
 
+from agents import presence as p
+from agents.ports import Queues
+from agents.roster import Agent
+from schemas.errors import HotlineError
+
 log = logging.getLogger(__name__)
 
 BOUND = 32
 """Errands of one agent that may wait. A person makes a few a minute: more means a broken link."""
+TOLD_WITHIN = 15.0
+"""Seconds one queue command may take over all queues."""
 
 Errand = Callable[[], Awaitable[None]]
 Outcome = Callable[[Exception | None], None]
@@ -55,3 +62,27 @@ class Errands:
                 done(None)
         # No await between the check and here, so nothing can slip in unseen.
         del self._tasks[whose], self._waiting[whose]
+
+
+async def tell(queues: Queues, agent: Agent, command: p.Tell) -> None:
+    """Carry one command of the presence machine to app_queue.
+
+    Raises:
+        HotlineError: app_queue could not be told.
+        TimeoutError: it did not answer in time.
+    """
+    async with asyncio.timeout(TOLD_WITHIN):
+        match command:
+            case p.JoinQueues():
+                await queues.join(agent.id, agent.interface, agent.skills)
+            case p.LeaveQueues():
+                await queues.leave(agent.id, agent.interface)
+            case p.PauseQueues(reason=reason):
+                await queues.pause(agent.id, agent.interface, reason)
+            case p.UnpauseQueues():
+                await queues.unpause(agent.id, agent.interface)
+
+
+def code_of(error: Exception) -> str:
+    """Return what a supervisor may read of *error*."""
+    return error.code if isinstance(error, HotlineError) else type(error).__name__

@@ -94,6 +94,11 @@ class Presence:
             return State.OFFLINE.value
         return self.pause
 
+    @property
+    def shown(self) -> tuple[object, ...]:
+        """All of it that others see."""
+        return self.state, self.reason, self.call, self.wrap_up_ends
+
 
 # ---- events
 
