@@ -138,3 +138,30 @@ async def test_a_locked_sqlite_refuses_writers_but_not_readers(
 def test_a_ledger_in_memory_is_refused(url: str) -> None:
     with pytest.raises(Invalid, match="file"):
         db.engine(url)
+
+
+COMMIT_THEN_DIE = """
+import asyncio, os, signal, sys
+from hotline import db
+from schemas.tables import MarkRow
+
+async def main():
+    async with db.writers(db.engine(sys.argv[1])).begin() as session:
+        session.add(MarkRow(name="kept", value={}))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+async def test_what_is_committed_outlives_kill_9(
+    sessions: async_sessionmaker[AsyncSession], database_url: str
+) -> None:
+    root = Path(db.__file__).parents[1]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", COMMIT_THEN_DIE, database_url, cwd=root
+    )
+    async with asyncio.timeout(30):
+        assert await process.wait() == -9
+    async with sessions() as session:
+        assert await session.get(MarkRow, "kept") is not None

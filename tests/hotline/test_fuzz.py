@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
-    ignored_auth,
     negative_data_rejection,
     response_schema_conformance,
     status_code_conformance,
@@ -36,7 +35,7 @@ from schemas.tables import CallbackRow, CallRow, TicketDayRow, TicketRow, Timeli
 pytestmark = pytest.mark.unit
 
 DEEP = os.environ.get("HOTLINE_FUZZ") == "deep"
-EXAMPLES = 1000 if DEEP else 25
+EXAMPLES = 400 if DEEP else 25
 NOW = 1_795_400_000.0
 TOKEN = {"Authorization": "Bearer admin"}
 # `positive_data_acceptance` is left out: that a span ends after it begins, that a cursor was given
@@ -47,7 +46,6 @@ CHECKS = [
     content_type_conformance,
     response_schema_conformance,
     negative_data_rejection,
-    ignored_auth,
 ]
 
 
@@ -133,7 +131,11 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def _document() -> dict[str, Any]:
     """Return the description; an engine opens nothing before it is used."""
     app = assemble(db.engine("sqlite+aiosqlite:///unused.db"))
-    return describe(operations_of(app.router.routes(), OPERATION).values(), version="0")
+    document = describe(operations_of(app.router.routes(), OPERATION).values(), version="0")
+    # Who may is tried in test_rest: every request here carries the token, also those in which the
+    # fuzzer's only fault would have been to leave it out.
+    del document["security"], document["components"]["securitySchemes"]
+    return document
 
 
 schema = schemathesis.openapi.from_dict(_document())

@@ -1,4 +1,6 @@
+import asyncio
 import sqlite3
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -355,6 +357,9 @@ async def test_a_database_that_is_away_is_said_to_be(assemble: Any, database_kin
             assert "secret" not in await answer.text()
     finally:
         await engine.dispose()
+        for thread in threading.enumerate():  # aiosqlite does not wait for that of a failed connect
+            if "_connection_worker_thread" in thread.name:
+                await asyncio.to_thread(thread.join, 5)
 
 
 async def test_a_row_the_database_refuses_is_logged_without_the_citizen(
