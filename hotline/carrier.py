@@ -97,7 +97,7 @@ class Link:
         self._writer.write("".join(f"{k}: {v}\r\n" for k, v in lines).encode() + b"\r\n")
         try:
             async with asyncio.timeout(10):
-                response = await answer
+                response: Event = await answer
         except TimeoutError:
             raise Unavailable(f"the city does not answer {action}") from None
         finally:
@@ -126,8 +126,9 @@ class Link:
                 continue
             if "Event" in message:
                 self._told(message)
-            elif waiting := self._waiting.get(message.get("ActionID", "")):
-                if not waiting.done():
+            else:
+                waiting = self._waiting.get(message.get("ActionID", ""))
+                if waiting and not waiting.done():
                     waiting.set_result(message)
             message = {}
 
@@ -222,14 +223,15 @@ class Carrier:
         }  # fmt: skip
         await self.link.act(
             "Originate",
-            variables=[f"{key}={value}" for key, value in values.items()],
-            Channel=f"PJSIP/{number}@hotline",
+            # two underscores: the telephone that is dialled inherits them
+            variables=[f"__{key}={value}" for key, value in values.items()],
+            # AMI's own pre-dial routine is too young for Asterisk 20, so Dial() runs it
+            Channel=f"Local/{number}@citizen-dials/n",
             ChannelId=made,
             CallerID=f'"{name}" <{caller}>',
             Context="citizen",
             Exten="s",
             Priority="1",
-            PreDialGoSub="citizen-headers,s,1",
             Timeout=str(round(ring * 1000)),
             Async="true",
         )

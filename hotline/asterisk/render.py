@@ -1,4 +1,4 @@
-"""Settings, register and roster → Asterisk's configuration files. Pure but for reading templates."""
+"""Settings, register and roster → Asterisk's configuration files; reads only our templates."""
 
 import hashlib
 import re
@@ -10,6 +10,15 @@ from typing import Protocol
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from hotline import places
+from hotline.asterisk.parts import (
+    AGENT_FILES,
+    CARRIER_EVENTS,
+    CARRIER_FILES,
+    CARRIER_MODULES,
+    EVENTS,
+    FILES,
+    MODULES,
+)
 from schemas import config
 from schemas.calls import GENERAL_QUEUE
 from schemas.errors import Fault, Faulty
@@ -27,59 +36,6 @@ RELOADS_OF_AGENTS = (
 )
 """Console commands after the files of `render_agents` were written; no call notices them."""
 
-FILES = (
-    "acl", "aeap", "asterisk", "ccss", "cdr", "cel", "cel_custom", "codecs", "extensions",
-    "features", "http", "indications", "logger", "manager", "modules", "musiconhold", "pjproject",
-    "pjsip", "queuerules", "queues", "rtp", "udptl",
-)  # fmt: skip
-AGENT_FILES = ("extensions_agents", "pjsip_agents", "queues_agents")
-CARRIER_FILES = (
-    "acl", "asterisk", "ccss", "cdr", "carrier/cel", "codecs", "carrier/extensions", "features",
-    "indications", "logger", "carrier/manager", "modules", "musiconhold", "pjproject",
-    "carrier/pjsip", "rtp", "udptl",
-)  # fmt: skip
-
-EVENTS = (
-    "FullyBooted", "Shutdown", "Reload", "Newchannel", "Hangup", "QueueCallerJoin",
-    "QueueCallerLeave", "QueueCallerAbandon", "AgentCalled", "AgentRingNoAnswer", "AgentConnect",
-    "AgentComplete", "UserEvent", "OriginateResponse", "ContactStatus", "AttendedTransfer",
-    "BlindTransfer",
-)  # fmt: skip
-CARRIER_EVENTS = ("FullyBooted", "Hangup", "OriginateResponse", "Registry", "UserEvent")
-
-_MEDIA = (
-    "res_timing_timerfd", "res_sorcery_config", "res_sorcery_memory", "res_sorcery_astdb",
-    "res_pjproject", "res_musiconhold", "res_rtp_asterisk", "res_format_attr_opus",
-    "codec_ulaw", "codec_alaw", "codec_a_mu", "codec_resample", "format_wav", "format_pcm",
-    "format_sln", "bridge_simple", "bridge_native_rtp", "bridge_softmix", "bridge_holding",
-    "bridge_builtin_features", "bridge_builtin_interval_features",
-)  # fmt: skip
-_SIP = (
-    "res_pjsip", "res_pjsip_session", "res_pjsip_sdp_rtp", "res_pjsip_authenticator_digest",
-    "res_pjsip_endpoint_identifier_ip", "res_pjsip_caller_id", "res_pjsip_diversion",
-    "res_pjsip_dtmf_info", "res_pjsip_header_funcs", "res_pjsip_nat", "res_pjsip_rfc3326",
-    "res_pjsip_dlg_options", "res_pjsip_logger", "res_pjsip_pubsub", "chan_pjsip",
-)  # fmt: skip
-_DIALPLAN = (
-    "pbx_config", "app_dial", "app_exec", "app_playback", "app_playtones", "app_stack",
-    "app_userevent", "app_mixmonitor", "app_senddtmf", "func_callerid", "func_channel",
-    "func_cut", "func_global", "func_logic", "func_strings", "func_timeout", "func_uri",
-    "func_pjsip_endpoint",
-)  # fmt: skip
-MODULES = (
-    # res_agi and app_speech_utils need res_speech first; the browser's media needs SRTP and codecs
-    *_MEDIA, "res_srtp", "codec_g722", "codec_opus_open_source", "codec_opus",
-    "res_http_websocket", "res_speech", "res_aeap", "res_speech_aeap", "res_agi",
-    *_SIP, "res_pjsip_endpoint_identifier_user", "res_pjsip_registrar",
-    "res_pjsip_refer", "res_pjsip_transport_websocket", "res_pjsip_acl",
-    *_DIALPLAN, "app_queue", "app_chanspy", "app_speech_utils", "app_celgenuserevent",
-    "app_read", "app_verbose", "res_cdrel_custom", "cel_custom", "func_db", "func_devstate",
-)  # fmt: skip
-CARRIER_MODULES = (
-    *_MEDIA, *_SIP, "res_pjsip_outbound_registration",
-    "res_pjsip_outbound_authenticator_digest", *_DIALPLAN,
-)  # fmt: skip
-
 _PLAIN = re.compile(r"[\w ./:@+*-]*")
 """All that a value may be made of: no line break, comment, quote, bracket, `$` or separator."""
 _EXTENSION = re.compile(r"[0-9]{2,8}")
@@ -93,19 +49,39 @@ class Settings(Protocol):
     """The tables of `hotline.toml` that Asterisk has to know."""
 
     @property
-    def site(self) -> config.Site: ...
+    def site(self) -> config.Site:
+        """[site]."""
+        ...
+
     @property
-    def asterisk(self) -> config.Asterisk: ...
+    def asterisk(self) -> config.Asterisk:
+        """[asterisk]."""
+        ...
+
     @property
-    def trunk(self) -> config.Trunk: ...
+    def trunk(self) -> config.Trunk:
+        """[trunk]."""
+        ...
+
     @property
-    def ami(self) -> config.Ami: ...
+    def ami(self) -> config.Ami:
+        """[ami]."""
+        ...
+
     @property
-    def agi(self) -> config.Agi: ...
+    def agi(self) -> config.Agi:
+        """[agi]."""
+        ...
+
     @property
-    def speech(self) -> config.Speech: ...
+    def speech(self) -> config.Speech:
+        """[speech]."""
+        ...
+
     @property
-    def calls(self) -> config.Calls: ...
+    def calls(self) -> config.Calls:
+        """[calls]."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

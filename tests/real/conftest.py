@@ -3,13 +3,15 @@
 import asyncio
 import itertools
 import os
+import re
 import secrets
 import shutil
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
 import pytest
@@ -126,6 +128,92 @@ class Exchange:
         return made
 
 
+class RawCall(asyncio.DatagramProtocol):
+    """A citizen who writes the INVITE byte by byte, for text that no honest telephone would send.
+
+    One UDP socket on the carrier's address; understands just enough to hold and end a
+    call.
+    """
+
+    def __init__(self) -> None:
+        self.replies: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.DatagramTransport", transport)
+        self.host, self.port = transport.get_extra_info("sockname")
+        self.id = uuid4().hex
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        if data.startswith(b"SIP/2.0"):
+            self.replies.put_nowait(data)
+        elif data.startswith(b"BYE"):
+            self.transport.sendto(self._answer_to(data))
+            self.replies.put_nowait(data)
+
+    def invite(
+        self,
+        exchange: str,
+        *,
+        user: bytes = b"12345",
+        from_header: bytes = b"<sip:13900000000@carrier>",
+        headers: bytes = b"",
+    ) -> None:
+        """Send an INVITE whose request URI has the user part *user*, exactly as given."""
+        self.exchange = exchange.encode()
+        self.user, self.from_header = user, from_header
+        sdp = (
+            f"v=0\r\no=- 1 1 IN IP4 {self.host}\r\ns=-\r\nc=IN IP4 {self.host}\r\nt=0 0\r\n"
+            f"m=audio 39998 RTP/AVP 8 0\r\n"
+        ).encode()
+        self._send(b"INVITE", 1, headers + b"Content-Type: application/sdp\r\n", sdp)
+
+    def hang_up(self, to_header: bytes) -> None:
+        """Send BYE."""
+        self._send(b"BYE", 2, to=to_header)
+
+    async def final(self, within: float = 5.0) -> tuple[int, bytes]:
+        """Return the final answer to the last request and its To header; a 200 is acknowledged."""
+        async with asyncio.timeout(within):
+            while True:
+                reply = await self.replies.get()
+                if reply.startswith(b"SIP/2.0") and (code := int(reply[8:11])) >= 200:
+                    to = re.search(rb"\r\nTo: ([^\r]*)", reply)
+                    assert to is not None
+                    if b" INVITE\r\n" in reply:
+                        self._send(b"ACK", 1, to=to[1])
+                    return code, to[1]
+
+    async def gone(self) -> None:
+        """Wait until the exchange hangs up."""
+        async with asyncio.timeout(10):
+            while not (await self.replies.get()).startswith(b"BYE"):
+                pass
+
+    def _send(
+        self, method: bytes, number: int, headers: bytes = b"", body: bytes = b"", to: bytes = b""
+    ) -> None:
+        to = to or b"<sip:12345@" + self.exchange + b">"
+        lines = [
+            b"%s sip:%s@%s SIP/2.0" % (method, self.user, self.exchange),
+            b"Via: SIP/2.0/UDP %s:%d;branch=z9hG4bK%s%s;rport"
+            % (self.host.encode(), self.port, self.id.encode(), method),
+            b"Max-Forwards: 70",
+            b"From: %s;tag=%s" % (self.from_header, self.id[:8].encode()),
+            b"To: " + to,
+            b"Call-ID: " + self.id.encode(),
+            b"CSeq: %d %s" % (number, method),
+            b"Contact: <sip:raw@%s:%d>" % (self.host.encode(), self.port),
+            headers + b"Content-Length: %d" % len(body),
+        ]
+        host, _, port = self.exchange.decode().partition(":")
+        self.transport.sendto(b"\r\n".join(lines) + b"\r\n\r\n" + body, (host, int(port)))
+
+    def _answer_to(self, request: bytes) -> bytes:
+        wanted = (b"Via:", b"From:", b"To:", b"Call-ID:", b"CSeq:")
+        lines = [line for line in request.split(b"\r\n") if line.startswith(wanted)]
+        return b"\r\n".join([b"SIP/2.0 200 OK", *lines, b"Content-Length: 0", b"", b""])
+
+
 @pytest.fixture(scope="session")
 def asterisk(tmp_path_factory: pytest.TempPathFactory) -> install.Installation:
     """Return the Asterisk to test with; skip without one, but fail in CI."""
@@ -210,3 +298,19 @@ async def carrier(
     """Yield the city around `exchange`, its desk phones registered."""
     async with running_city(asterisk, tmp_path, exchange) as made:
         yield made
+
+
+@pytest.fixture
+async def raw_call() -> AsyncIterator[Callable[[], Awaitable[RawCall]]]:
+    """Yield what makes raw callers on the carrier's address."""
+    loop = asyncio.get_running_loop()
+    made: list[RawCall] = []
+
+    async def make() -> RawCall:
+        _, protocol = await loop.create_datagram_endpoint(RawCall, local_addr=(CITIZEN_SIDE, 0))
+        made.append(protocol)
+        return protocol
+
+    yield make
+    for call in made:
+        call.transport.close()
