@@ -160,6 +160,7 @@ class Controller:
                 self._web(), host=str(self.config.web.host), port=self.config.web.port
             )
             stack.push_async_callback(runner.cleanup)
+            stack.callback(self.hub.close)  # before the cleanup, which waits for open desks
             tasks.append(asyncio.create_task(self.link.run(), name="ami"))
             tasks.append(asyncio.create_task(self._keep_in_step(), name="resync"))
             tasks.append(asyncio.create_task(self.reconciler.keep_mark(), name="mark"))
@@ -208,10 +209,13 @@ class Controller:
 
     async def _booted(self) -> None:
         """Bring presence in line with app_queue at once; the ledger follows when it can."""
+        await self._restore_desks()
+        self._resync.set()
+
+    async def _restore_desks(self) -> None:
         members = await self.queues.members()
         talking = {c.agent: c for c in self.registry.all() if c.agent and c.state is State.TALKING}
         self.desks.restore(members, talking=talking, at=time.time())
-        self._resync.set()
 
     def _down(self) -> None:
         log.error("AMI link lost; calls go on by the dialplan, the screen waits")
@@ -228,6 +232,7 @@ class Controller:
             self.inbox.overflowed = False
             try:
                 await self.reconciler.resync()
+                await self._restore_desks()  # now that the registry knows who talks to whom
             except (SQLAlchemyError, OSError, AsteriskUnreachable) as error:
                 log.warning("resync failed (%s); trying again", type(error).__name__)
                 self._resync.set()

@@ -1,5 +1,6 @@
 """Our Asterisk: found or built, configured from settings, register and roster."""
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +24,11 @@ from schemas.numbers import Register
 
 log = logging.getLogger(__name__)
 
-NAME = "hotline"
+
+def name_of(config: Config) -> str:
+    """Return the name of this installation's instance: several may share one Asterisk root."""
+    place = str(config.site.state.resolve()).encode()
+    return f"{config.site.node}-{hashlib.sha256(place).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ def instance(config: Config) -> Instance:
     """
     state = config.site.state.resolve()
     installation = install.find(config.asterisk.program, state)
-    return Instance(installation, installation.home(state, NAME))
+    return Instance(installation, installation.home(state, name_of(config)))
 
 
 def phones(agents: Sequence[Agent]) -> list[AgentPhone]:

@@ -82,6 +82,8 @@ class QueueJoined(CallEvent):
 
     queue: str
     position: int
+    caller: str = ""
+    """The caller's number once the dialplan has filtered it; the arrival knows none yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """AMI messages to call events, pure. Ids are compared, names from callers never are."""
 
+import re
 from collections.abc import Callable, Mapping
 
 from schemas.calls import AgentId, CallId
@@ -36,6 +37,11 @@ def text(value: str) -> str:
     return "".join(c for c in value if c.isprintable())[:MAX_TEXT]
 
 
+def caller(value: str) -> str:
+    """Return *value* if it is a telephone number, else nothing: `unknown`, `anonymous`, junk."""
+    return value if re.fullmatch(r"\+?[0-9]{1,24}", value) else ""
+
+
 def _arrived(m: Ami) -> Event | None:
     """A trunk channel that is its own Linkedid is a citizen calling in; others are legs."""
     if m.get("Context") != TRUNK_CONTEXT or m["Uniqueid"] != m["Linkedid"]:
@@ -45,7 +51,7 @@ def _arrived(m: Ami) -> Event | None:
         at=float(m["Timestamp"]),
         channel=m["Channel"],
         did=text(m.get("Exten", "")),
-        caller=text(m.get("CallerIDNum", "")).replace("<unknown>", ""),
+        caller=caller(m.get("CallerIDNum", "")),
     )
 
 
@@ -61,6 +67,7 @@ def _joined(m: Ami) -> Event:
         at=float(m["Timestamp"]),
         queue=m["Queue"],
         position=int(m["Position"]),
+        caller=caller(m.get("CallerIDNum", "")),
     )
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from cti.asterisk.ami_events import TRUNK_CONTEXT, text
+from cti.asterisk.ami_events import TRUNK_CONTEXT, caller, text
 from schemas.calls import AgentId, CallId
 from schemas.events import (
     AgentAnswered,
@@ -74,7 +74,7 @@ def records(lines: Iterable[str]) -> Iterator[Record]:
             call=CallId(values["linkedid"]),
             uniqueid=values["uniqueid"],
             channel=values["channel"],
-            caller=text(values["caller"]),
+            caller=caller(values["caller"]),
             exten=text(values["exten"]),
             context=values["context"],
             app=values["app"],
@@ -111,7 +111,7 @@ def events(found: Iterable[Record]) -> Iterator[Event]:
                 queue, joined = r.data.partition(",")[0], r.at
                 if queue == "fallback":
                     yield FellBack(call=r.call, at=r.at, reason="cel", redirecting=r.rdnis)
-                yield QueueJoined(call=r.call, at=r.at, queue=queue, position=0)
+                yield QueueJoined(call=r.call, at=r.at, queue=queue, position=0, caller=r.caller)
             case Record(type="APP_START", own=True, app="Dial"):
                 yield TransferDialled(call=r.call, at=r.at, target=r.exten)
             case Record(type="BRIDGE_ENTER", own=False) if talking is None:

@@ -182,7 +182,8 @@ def _apply(call: Call, event: Event) -> tuple[Call, tuple[Command, ...]]:
             fell_back = call.fell_back
             if queue == FALLBACK_QUEUE and fell_back is None:
                 fell_back = "queue"
-            return replace(call, queue=queue, ringing=(), fell_back=fell_back), ()
+            caller = call.caller or event.caller
+            return replace(call, queue=queue, caller=caller, ringing=(), fell_back=fell_back), ()
         case AgentRinging(agent=agent):
             return replace(call, ringing=(*_without(call, agent), agent), queue=event.queue), ()
         case AgentMissed(agent=agent):
