@@ -198,10 +198,12 @@ class Carrier:
         before: float = 0.0,
         hold: float = 7200.0,
         ring: float = 60.0,
+        phone: str | None = None,
     ) -> CitizensCall:
         """Let a citizen dial *number*; returns at once, see the call's milestones.
 
         Args:
+            phone: extension of the desk phone that dials, instead of a citizen.
             diversion: whole values of Diversion headers, top-most first.
             history: whole values of History-Info headers.
             voice: sound said after the answer, e.g. `voices/help`.
@@ -226,7 +228,7 @@ class Carrier:
             # two underscores: the telephone that is dialled inherits them
             variables=[f"__{key}={value}" for key, value in values.items()],
             # AMI's own pre-dial routine is too young for Asterisk 20, so Dial() runs it
-            Channel=f"Local/{number}@citizen-dials/n",
+            Channel=f"Local/{number}@{f'phone-dials-{phone}' if phone else 'citizen-dials'}/n",
             ChannelId=made,
             CallerID=f'"{name}" <{caller}>',
             Context="citizen",

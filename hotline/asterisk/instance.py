@@ -5,12 +5,13 @@ import contextlib
 import logging
 import math
 import os
+import select
 import shutil
 import signal
 import struct
 import tempfile
 import wave
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from hotline.asterisk.install import Installation, system_sounds
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 
 SOUND_FILES = frozenset({".wav", ".ulaw", ".alaw", ".sln", ".sln16", ".g722"})
 _SOCKET_LIMIT = 107
-"""Bytes of a Unix socket's path."""
+"""Most bytes of a Unix socket's path; console commands go through one."""
 
 
 class Instance:
@@ -36,7 +37,6 @@ class Instance:
         self.home = home
         self.directories = Directories(installation.inside(home))
         self._process: asyncio.subprocess.Process | None = None
-        self._short_run: Path | None = None
 
     @property
     def recordings(self) -> Path:
@@ -97,6 +97,10 @@ class Instance:
             Unavailable: it died or did not boot in time; the message has its last words.
         """
         assert not self.alive, "already running"
+        inside = self.directories.run / "asterisk.ctl"
+        if len(str(inside).encode()) > _SOCKET_LIMIT:
+            raise Unavailable(f"the path {inside} is too long for a socket: shorten [site] state")
+        await self._end_orphan()
         self._socket().unlink(missing_ok=True)
         with (self.home / "log" / "console.txt").open("wb") as console:
             self._process = await asyncio.create_subprocess_exec(
@@ -151,9 +155,6 @@ class Instance:
             except TimeoutError:
                 log.warning("Asterisk does not end; killing it")
                 await self.kill()
-        if self._short_run is not None:
-            shutil.rmtree(self._short_run, ignore_errors=True)
-            self._short_run = None
 
     async def kill(self) -> None:
         """End the process at once, as a crash would."""
@@ -166,6 +167,25 @@ class Instance:
         """Delete the home folder with all that is in it."""
         assert not self.alive, "still running"
         shutil.rmtree(self.home, ignore_errors=True)
+
+    async def _end_orphan(self) -> None:
+        """End an Asterisk of this very home whose starter died: two would share one database."""
+        if (pid := self._orphan()) is None:
+            return
+        log.warning("ending an Asterisk that an earlier run left behind")
+        with contextlib.suppress(ProcessLookupError), _handle(pid) as handle:
+            os.kill(pid, signal.SIGTERM)
+            ended, _, _ = await asyncio.to_thread(select.select, [handle], [], [], 5.0)
+            if not ended:
+                os.kill(pid, signal.SIGKILL)
+
+    def _orphan(self) -> int | None:
+        with contextlib.suppress(OSError, ValueError):
+            pid = int((self.home / "run" / "asterisk.pid").read_text())
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if str(self.directories.etc / "asterisk.conf").encode() in words:
+                return pid
+        return None  # none, or the number belongs to somebody else by now
 
     def _command(self, *arguments: str) -> list[str]:
         conf = self.directories.etc / "asterisk.conf"
@@ -201,6 +221,15 @@ class Instance:
             _link(music / tune.name, self.installation.inside(tune))
         if not tunes:
             _hold_tone(music / "hold.wav")
+
+
+@contextlib.contextmanager
+def _handle(pid: int) -> Iterator[int]:
+    handle = os.pidfd_open(pid)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -143,11 +143,11 @@ class RawCall(asyncio.DatagramProtocol):
         self.host, self.port = transport.get_extra_info("sockname")
         self.id = uuid4().hex
 
-    def datagram_received(self, data: bytes, addr: object) -> None:
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         if data.startswith(b"SIP/2.0"):
             self.replies.put_nowait(data)
         elif data.startswith(b"BYE"):
-            self.transport.sendto(self._answer_to(data))
+            self.transport.sendto(self._answer_to(data), addr)
             self.replies.put_nowait(data)
 
     def invite(

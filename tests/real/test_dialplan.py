@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from hotline.asterisk.instance import Instance
 from hotline.carrier import Behaviour, Carrier
 
 pytestmark = pytest.mark.real
@@ -82,8 +83,8 @@ async def ready(link, extension: str, *queues: str, penalty: int = 0) -> None:
 async def settled(sound: Path) -> None:
     """Wait until Asterisk has closed *sound*: only then does its header tell its real length."""
     async with asyncio.timeout(10):
-        while not _whole(sound):
-            await asyncio.sleep(0.05)  # a file has no event
+        while not _whole(sound):  # noqa: ASYNC110 - a file has no event
+            await asyncio.sleep(0.05)
 
 
 def _whole(sound: Path) -> bool:
@@ -340,3 +341,27 @@ async def test_who_waits_longest_is_served_first_whatever_the_queue_unless_prior
     await told.see("AgentComplete", Queue="unit-health", within=60)
     served = [e["Queue"] for e in told.events if e["Event"] == "AgentConnect"]
     assert served == ["unit-gov", "unit-land", "citizens", "unit-health"]
+
+
+async def test_an_asterisk_that_a_dead_starter_left_behind_is_ended_by_the_next_start(
+    exchange,
+) -> None:
+    first = exchange.instance
+    again = Instance(first.installation, first.home)
+    await again.start()
+    try:
+        async with asyncio.timeout(10):
+            await first.wait()
+        assert again.alive
+    finally:
+        await again.stop()
+
+
+async def test_an_agents_hot_key_tells_the_controller(exchange, carrier: Carrier) -> None:
+    seen: list[AgiRequest] = []
+    async with controller(exchange.settings.agi.port, {}, seen):
+        call = await carrier.call("*42", phone="8001")
+        async with asyncio.timeout(10):
+            await call.ended.wait()
+    asked = [seen[0][key] for key in ("agi_network_script", "agi_arg_1", "agi_arg_2")]
+    assert asked == ["presence", "8001", "pause"]
