@@ -80,7 +80,9 @@ class Sipp:
     def tally(self) -> Tally:
         """Return what it has counted so far."""
         files = sorted(self._folder.glob("stat.csv"))
-        rows = list(csv.DictReader(files[0].open(), delimiter=";")) if files else []
+        rows = (
+            list(csv.DictReader(files[0].read_text().splitlines(), delimiter=";")) if files else []
+        )
         if not rows:
             return Tally(0, 0, 0)
         last = rows[-1]

@@ -151,6 +151,13 @@ class Stack:
         ) as answer:
             answer.raise_for_status()
 
+    async def pause(self, agent: str, reason: str) -> None:
+        """Let an agent pause."""
+        async with self.http.post(
+            f"{self.web}/api/v1/agents/{agent}/state", json={"do": "pause", "reason": reason}
+        ) as answer:
+            answer.raise_for_status()
+
     async def all_ready(self) -> None:
         """Sign every agent on and wait until app_queue knows them."""
         await asyncio.gather(*(self.wish(agent, "ready") for agent, _ in self.agents))
