@@ -164,10 +164,14 @@ class Link:
                 connecting.remove_done_callback(manager.connection_made)
                 await connecting
                 manager.connection_made(connecting)
-                answer = await manager.authenticated_future
+                logged_in = manager.authenticated_future
+                # only waited for, never cancelled: panoramisk's own callback reads its result
+                await _first(asyncio.wait([logged_in]), lost.wait())
         except (OSError, TimeoutError) as error:
             raise AsteriskUnreachable(f"cannot connect: {error or 'no answer'}") from error
-        if answer.response != "Success":
+        if not logged_in.done():
+            raise AsteriskUnreachable("connection closed before the login was answered")
+        if logged_in.result().response != "Success":
             raise AsteriskUnreachable("login refused: wrong user or secret")
         try:
             async with asyncio.timeout(60):  # a big configuration takes its time to load
