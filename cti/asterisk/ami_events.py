@@ -143,6 +143,7 @@ USER_EVENTS: Mapping[str, Callable[[Ami, CallId, float], Event]] = {
 
 EVENTS: Mapping[str, Callable[[Ami], Event | None]] = {
     "Newchannel": _arrived,
+    "NewCallerid": _arrived,
     "Hangup": _hung_up,
     "QueueCallerJoin": _joined,
     "QueueCallerLeave": _left,

@@ -31,7 +31,7 @@ FIELDS = (
 """Columns of the file, in order; `asterisk-config/cel_custom.conf.j2` writes them."""
 
 _AGENT = re.compile(r"^PJSIP/w?(\d{3,6})-")
-_SEAT = re.compile(r"^Local/(\d+)@hotline-seat-")
+_SEAT = re.compile(r"^Local/(seat-\d+)@hotline-seat-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def _agent(r: Record) -> AgentId | None:
     if match := _AGENT.match(r.channel):
         return AgentId(match[1])
     match = _SEAT.match(r.channel)
-    return AgentId(f"seat-{match[1]}") if match else None
+    return AgentId(match[1]) if match else None
 
 
 def _cause(r: Record) -> int:

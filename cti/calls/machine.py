@@ -106,6 +106,9 @@ TRANSITIONS: Mapping[State, Mapping[type[CallEvent], State]] = {
     S.ENDED: {},
 }
 
+REFUSED = frozenset({34, 42})
+"""Q.850 causes of a call that Asterisk itself turned away: no circuit, congestion."""
+
 NOTES = (PromptPlayed, RecordingStarted, TicketOpened)
 """Events that add a fact and leave the state alone."""
 
@@ -210,7 +213,7 @@ def _without(call: Call, agent: AgentId) -> tuple[AgentId, ...]:
 
 
 def _end(call: Call, event: HungUp) -> tuple[Call, tuple[Command, ...]]:
-    outcome = _outcome(call)
+    outcome = _outcome(call, event.cause)
     ended = replace(
         call,
         state=S.ENDED,
@@ -242,8 +245,10 @@ def _vanish(call: Call, event: Vanished) -> tuple[Call, tuple[Command, ...]]:
     return ended, _promise(ended, "abandoned" if outcome is Outcome.ABANDONED_IN_QUEUE else None)
 
 
-def _outcome(call: Call) -> Outcome:
+def _outcome(call: Call, cause: int = 0) -> Outcome:
     """Return the one closing word of a call that ends as it now stands."""
+    if call.state is S.NEW and cause in REFUSED:
+        return Outcome.FAILED
     if call.route is not None and call.route.outcome is not None and call.answered_at is None:
         return call.route.outcome
     if call.state is S.OUTSIDE or (call.answered_at is not None and call.agent is None):

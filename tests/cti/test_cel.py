@@ -105,7 +105,7 @@ def test_who_answered_when_and_for_how_long_is_in_the_records() -> None:
 
 def test_a_seat_of_the_owner_answers_under_its_own_name() -> None:
     seat = line(
-        "BRIDGE_ENTER", 5.0, uniqueid="n1-1.2", channel="Local/12369@hotline-seat-00000001;1"
+        "BRIDGE_ENTER", 5.0, uniqueid="n1-1.2", channel="Local/seat-12369@hotline-seat-00000001;1"
     )
     call = story(START, QUEUE, seat, HANGUP)
     assert call.agent == "seat-12369"

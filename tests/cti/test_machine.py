@@ -118,6 +118,8 @@ BEGIN = (arrived(0.0), flow(0.1), RouteChosen(call=ID, at=4.0, route=GENERAL))
     [
         ((arrived(), hung_up(1.0)), Outcome.ABANDONED_IN_FLOW),
         ((arrived(), flow(), hung_up(2.0)), Outcome.ABANDONED_IN_FLOW),
+        ((arrived(), HungUp(call=ID, at=0.1, cause=42)), Outcome.FAILED),
+        ((arrived(), flow(), HungUp(call=ID, at=0.1, cause=42)), Outcome.ABANDONED_IN_FLOW),
         ((*BEGIN, joined(4.0), hung_up(9.0)), Outcome.ABANDONED_IN_QUEUE),
         ((*BEGIN, joined(4.0), rings(5.0), hung_up(9.0)), Outcome.ABANDONED_IN_QUEUE),
         ((*BEGIN, joined(4.0), rings(5.0), answered(6.0), hung_up(9.0)), Outcome.ANSWERED),
