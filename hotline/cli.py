@@ -1,7 +1,6 @@
 """The `hotline` command. Each subcommand parses, calls one function, prints; no decisions here."""
 
 import asyncio
-import json
 import os
 import sys
 from collections.abc import Coroutine
@@ -9,20 +8,26 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
-from rich.console import Console
-from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
 
 from hotline import config as settings
 from hotline import log
-from schemas.errors import Faulty, HotlineError
+from hotline.tell import cell, out, say, show, table_of, tell
+from schemas.errors import Fault, Faulty, HotlineError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 numbers_app = typer.Typer(no_args_is_help=True, help="The register of hotline numbers.")
 user_app = typer.Typer(no_args_is_help=True, help="People who sign in.")
 token_app = typer.Typer(no_args_is_help=True, help="Keys for machines.")
 db_app = typer.Typer(no_args_is_help=True, help="The database.")
 prompts_app = typer.Typer(no_args_is_help=True, help="What callers hear.")
 asterisk_app = typer.Typer(no_args_is_help=True, help="The telephone exchange.")
+config_app = typer.Typer(no_args_is_help=True, help="The settings.")
 for name, sub in {
     "numbers": numbers_app,
     "user": user_app,
@@ -30,29 +35,43 @@ for name, sub in {
     "db": db_app,
     "prompts": prompts_app,
     "asterisk": asterisk_app,
+    "config": config_app,
 }.items():
     app.add_typer(sub, name=name)
 
-out = Console()
-err = Console(stderr=True)
 T = TypeVar("T")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-FAULTY = 2
-"""Exit code when something a person wrote has faults."""
 
 
 class _State:
     config_file: Path = Path(settings.FILE)
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from hotline.web import version
+
+        sys.stdout.write(f"hotline {version()}\n")
+        raise typer.Exit
+
+
 @app.callback()
 def main_options(
+    context: typer.Context,
     config: Annotated[
         Path, typer.Option("--config", "-c", envvar="HOTLINE_CONFIG", help="Settings file.")
     ] = Path(settings.FILE),
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     """12345 hotline: telephony-first IVR and CTI for a city's government hotline."""
+    source = context.get_parameter_source("config")
+    typed = source is not None and source.name == "COMMANDLINE"
+    if typed and config != Path(settings.FILE) and not config.exists():
+        # only the usual file may be missing: a misspelt one must not mean every default
+        raise Faulty([Fault(str(config), None, "file", "is not there")])
     _State.config_file = config
 
 
@@ -64,22 +83,6 @@ def load() -> settings.Config:
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run *work* to its end."""
     return asyncio.run(work)
-
-
-def show(data: object, *, as_json: bool, table: Table | None = None) -> None:
-    """Print *data* as JSON, or *table* for people."""
-    if as_json or table is None:
-        sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2) + "\n")
-    else:
-        out.print(table)
-
-
-def table_of(*columns: str, title: str | None = None) -> Table:
-    """Return an empty table."""
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column)
-    return table
 
 
 # ---- running
@@ -106,7 +109,7 @@ def down() -> None:
     """Stop what `up` started."""
     from hotline import up as supervisor
 
-    out.print(supervisor.stop(load()))
+    say(supervisor.stop(load()))
 
 
 @app.command()
@@ -127,9 +130,9 @@ def status(as_json: AsJson = False) -> None:
     found = run(supervisor.status(load()))
     table = table_of("part", "ok", "detail")
     for part, state in found["links"].items():
-        table.add_row(part, "yes" if state["ok"] else "NO", str(state.get("last_error") or ""))
+        table.add_row(part, "yes" if state["ok"] else "NO", cell(state.get("last_error")))
     if not as_json:
-        out.print(f"web {found['web']}   sip {found['sip']}")
+        say(f"web {found['web']}   sip {found['sip']}")
     show(found, as_json=as_json, table=table)
     raise typer.Exit(0 if found["ok"] else 1)
 
@@ -148,12 +151,14 @@ def demo(
 @app.command()
 def probe(number: str, as_json: AsJson = False) -> None:
     """Make a real test call to NUMBER: rang, answered after, heard, route."""
+    from hotline import admin
     from hotline import demo as demonstration
 
-    found = run(demonstration.probe(load(), number))
+    config = load()
+    found = run(demonstration.probe(config, admin.dialable(number)))
     table = table_of("what", "found", title=f"probe of {number}")
     for what, value in found.items():
-        table.add_row(what, str(value))
+        table.add_row(what, cell(value))
     show(found, as_json=as_json, table=table)
     raise typer.Exit(0 if found["answered"] else 1)
 
@@ -166,7 +171,7 @@ def doctor(as_json: AsJson = False) -> None:
     findings = practice.examine(load())
     table = table_of("what", "state", "what to do")
     for finding in findings:
-        table.add_row(finding.what, finding.state, finding.advice)
+        table.add_row(*map(cell, (finding.what, finding.state, finding.advice)))
     show([finding.as_json() for finding in findings], as_json=as_json, table=table)
     raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
 
@@ -201,7 +206,7 @@ def prompts_check(as_json: AsJson = False) -> None:
     prompts = admin.prompts(load())
     table = table_of("prompt", "seconds", "text")
     for prompt in prompts:
-        table.add_row(*map(str, prompt.values()))
+        table.add_row(*map(cell, prompt.values()))
     show(prompts, as_json=as_json, table=table)
 
 
@@ -210,7 +215,7 @@ def prompts_build() -> None:
     """Speak the prompts whose text changed."""
     from hotline import admin
 
-    out.print(admin.build_prompts(load()))
+    say(admin.build_prompts(load()))
 
 
 # ---- people, machines, database
@@ -242,7 +247,7 @@ def user_add(
     )
     found = {"login": login, "role": role, "extension": extension, "password": password}
     table = table_of(*found)
-    table.add_row(*(str(value or "") for value in found.values()))
+    table.add_row(*map(cell, found.values()))
     show(found, as_json=as_json, table=table)
 
 
@@ -262,7 +267,7 @@ def user_list(as_json: AsJson = False) -> None:
     people = run(admin.people(load()))
     table = table_of("login", "name", "role", "extension", "phone", "skills", "active")
     for person in people:
-        table.add_row(*(str(value or "") for value in person.values()))
+        table.add_row(*map(cell, person.values()))
     show(people, as_json=as_json, table=table)
 
 
@@ -286,7 +291,7 @@ def db_upgrade() -> None:
     config = load()
     config.site.state.mkdir(parents=True, exist_ok=True)
     run(db.upgrade(config.database_url))
-    out.print("database is at the newest schema")
+    say("database is at the newest schema")
 
 
 @asterisk_app.command("install")
@@ -294,7 +299,62 @@ def asterisk_install() -> None:
     """Find Asterisk, or build a private one under the state folder."""
     from hotline import admin
 
-    out.print(admin.install_asterisk(load()))
+    say(admin.install_asterisk(load()))
+
+
+@asterisk_app.command("render")
+def asterisk_render(
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Let the running Asterisk read it at once.")
+    ] = False,
+) -> None:
+    """Write Asterisk's whole configuration from settings, register and roster."""
+    from hotline import admin
+
+    written = run(admin.render_asterisk(load(), reload=reload))
+    say(f"configuration is in {written.home / 'etc'}")
+
+
+@asterisk_app.command("run")
+def asterisk_run() -> None:
+    """Become Asterisk, in the foreground, on what `render` wrote (for systemd and containers)."""
+    from hotline import admin
+
+    admin.become_asterisk(load(), "-f")
+
+
+@asterisk_app.command("console")
+def asterisk_console(
+    command: Annotated[str | None, typer.Argument(help="e.g. `queue show`.")] = None,
+) -> None:
+    """Run one command in the running Asterisk, or open its console."""
+    from hotline import admin
+
+    admin.become_asterisk(load(), *(["-rx", command] if command else ["-r"]))
+
+
+# ---- settings
+
+
+@config_app.command("check")
+def config_check(as_json: AsJson = False) -> None:
+    """Check settings file and environment; every fault at once."""
+    from hotline import admin
+
+    found = admin.settings(load())
+    table = table_of("section", "setting", "value")
+    for section, values in found.items():
+        for key, value in values.items():
+            table.add_row(section, key, cell(value))
+    show(found, as_json=as_json, table=table)
+
+
+@config_app.command("example")
+def config_example() -> None:
+    """Print a settings file with every default, commented out."""
+    from hotline import example
+
+    sys.stdout.write(example.text())
 
 
 # ---- entry
@@ -304,14 +364,8 @@ def main() -> NoReturn:
     """Run the command line; faults of what people wrote end with 2, ours with 1."""
     try:
         app(standalone_mode=True)
-    except Faulty as error:
-        for fault in error.faults:
-            err.print(str(fault), style="red", markup=False, highlight=False, soft_wrap=True)
-        err.print(f"{len(error.faults)} faults; nothing was changed", markup=False)
-        sys.exit(FAULTY)
-    except HotlineError as error:
-        err.print(error.message, style="red", markup=False, highlight=False)
-        sys.exit(1)
+    except (HotlineError, OSError, SQLAlchemyError) as error:
+        sys.exit(tell(error, as_json="--json" in sys.argv))
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(0)

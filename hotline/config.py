@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from schemas import config as sections
 from schemas.errors import Fault, Faulty
@@ -163,6 +165,12 @@ def _across(config: Config, file: Path) -> list[Fault]:
                 f"{config.asterisk.rtp_start}; a call needs two ports a leg",
             )
         )
+    if config.database.url:
+        try:
+            make_url(config.database.url)
+        except (ArgumentError, ValueError):  # ValueError: a port that is no number
+            line = _line_of(file, ["database", "url"])
+            faults.append(Fault(str(file), line, "database.url", "cannot be read as a URL"))
     return faults
 
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from hotline import admin, db, exchange, up
 from hotline.asterisk import install
 from hotline.config import Config
+from hotline.tell import plural, sentence
 from schemas.errors import Faulty, HotlineError, Unavailable
 
 ROOM = 2 * 1024**3
@@ -41,11 +43,13 @@ def _look(what: str, examiner: Callable[[Config], tuple[str, str]], config: Conf
     try:
         state, advice = examiner(config)
     except Faulty as error:
-        return Finding(what, False, f"{len(error.faults)} faults", str(error.faults[0]))
+        count = len(error.faults)
+        more = f" (and {count - 1} more)" if count > 1 else ""
+        return Finding(what, False, plural(count), f"{error.faults[0]}{more}")
     except HotlineError as error:
         return Finding(what, False, "missing", error.message)
-    except OSError as error:
-        return Finding(what, False, "unreadable", str(error))
+    except (OSError, SQLAlchemyError) as error:
+        return Finding(what, False, "unreadable", sentence(error))
     return Finding(what, not advice, state, advice)
 
 
