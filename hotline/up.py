@@ -19,6 +19,7 @@ from rich.console import Console
 
 from agents import roster
 from hotline import admin, exchange, live, logins
+from hotline.asterisk.adopted import left_behind
 from hotline.asterisk.instance import Instance
 from hotline.config import PREFIX, Config
 from schemas.errors import Unavailable
@@ -49,14 +50,18 @@ async def run(config: Config, file: str, console: Console) -> None:
         Unavailable: it runs already, or a part cannot be started at all.
     """
     with _only_one(config):
-        environment = _ports(config)
-        config = _with(config, environment)
         site = exchange.city(config)
         admin.ready_asterisk(config, console)
+        await _end_controller(config, console)
+        left = exchange.instance(config)
+        if left.adopt() and 0 in _asterisk_ports(config):
+            await left.stop()  # nobody knows any more where it listens
+        environment = _ports(config, asterisk_runs=left.alive)
+        config = _with(config, environment)
         async with admin.database(config) as session:
             await logins.make(config, session)
             agents = await roster.load(session)
-        asterisk = exchange.instance(config)
+        asterisk = left if left.alive else exchange.instance(config)
         exchange.configure(config, asterisk, site, agents)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -68,7 +73,9 @@ async def run(config: Config, file: str, console: Console) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
                 parts = [
-                    tasks.create_task(_keep("asterisk", console, lambda: _asterisk(asterisk))),
+                    tasks.create_task(
+                        _keep("asterisk", console, lambda: _asterisk(asterisk, console))
+                    ),
                     tasks.create_task(
                         _keep("controller", console, lambda: _controller(config, environment))
                     ),
@@ -97,8 +104,15 @@ def _only_one(config: Config) -> Iterator[None]:
         yield
 
 
-def _ports(config: Config) -> dict[str, str]:
+def _asterisk_ports(config: Config) -> tuple[int, ...]:
+    return config.asterisk.sip_port, config.asterisk.http_port, config.ami.port
+
+
+def _ports(config: Config, *, asterisk_runs: bool = False) -> dict[str, str]:
     """Pick a free port for each setting that is 0; refuse ports that are taken.
+
+    Args:
+        asterisk_runs: ours holds its own ports already.
 
     Raises:
         Unavailable: with every port that something else holds.
@@ -113,6 +127,8 @@ def _ports(config: Config) -> dict[str, str]:
         ("SPEECH__PORT", "127.0.0.1", config.speech.port, "tcp"),
         ("WEB__PORT", config.web.host, config.web.port, "tcp"),
     ):
+        if asterisk_runs and port in _asterisk_ports(config):
+            continue
         with socket.socket(
             socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM
         ) as trial:
@@ -154,9 +170,27 @@ async def _keep(name: str, console: Console, life: Callable[[], Awaitable[str]])
         await asyncio.sleep(wait)
 
 
-async def _asterisk(asterisk: Instance) -> str:
+async def _end_controller(config: Config, console: Console) -> None:
+    """End a controller whose `up` died; Asterisk holds its calls meanwhile."""
+    orphan = left_behind(run_file(config, "controller.pid"), words=("hotline.cli", "serve"))
+    if orphan is None:
+        return
+    console.print("ending a controller that an earlier run left behind", markup=False)
+    orphan.terminate()
     try:
-        await asterisk.start()
+        async with asyncio.timeout(DOWN_WITHIN / 2):
+            await orphan.wait()
+    except TimeoutError:
+        orphan.send_signal(signal.SIGKILL)
+
+
+async def _asterisk(asterisk: Instance, console: Console) -> str:
+    try:
+        if asterisk.alive:
+            console.print("Asterisk runs already; its calls go on", markup=False)
+            await asterisk.console("core reload")
+        else:
+            await asterisk.start()
         return f"exit {await asterisk.wait()}"
     finally:
         await asterisk.stop()
@@ -231,7 +265,7 @@ def start_in_background(config: Config, file: Path, console: Console) -> None:
         if process.poll() is not None:
             words = path.read_bytes()[start:].decode(errors="replace")
             raise Unavailable(f"the hotline did not start:\n{words.strip()}")
-        if asyncio.run(_answers(config)):
+        if running(config) == process.pid and asyncio.run(_answers(config)):
             return
         time.sleep(0.2)
     process.terminate()

@@ -5,15 +5,15 @@ import contextlib
 import logging
 import math
 import os
-import select
 import shutil
 import signal
 import struct
 import tempfile
 import wave
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from hotline.asterisk.adopted import Adopted, left_behind
 from hotline.asterisk.install import Installation, system_sounds
 from hotline.asterisk.render import Directories
 from schemas.errors import Unavailable
@@ -36,7 +36,7 @@ class Instance:
         self.installation = installation
         self.home = home
         self.directories = Directories(installation.inside(home))
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: asyncio.subprocess.Process | Adopted | None = None
 
     @property
     def recordings(self) -> Path:
@@ -170,22 +170,16 @@ class Instance:
 
     async def _end_orphan(self) -> None:
         """End an Asterisk of this very home whose starter died: two would share one database."""
-        if (pid := self._orphan()) is None:
-            return
-        log.warning("ending an Asterisk that an earlier run left behind")
-        with contextlib.suppress(ProcessLookupError), _handle(pid) as handle:
-            os.kill(pid, signal.SIGTERM)
-            ended, _, _ = await asyncio.to_thread(select.select, [handle], [], [], 5.0)
-            if not ended:
-                os.kill(pid, signal.SIGKILL)
+        if self.adopt():
+            log.warning("ending an Asterisk that an earlier run left behind")
+            await self.stop()
+            self._process = None
 
-    def _orphan(self) -> int | None:
-        with contextlib.suppress(OSError, ValueError):
-            pid = int((self.home / "run" / "asterisk.pid").read_text())
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            if str(self.directories.etc / "asterisk.conf").encode() in words:
-                return pid
-        return None  # none, or the number belongs to somebody else by now
+    def adopt(self) -> bool:
+        """Take over an Asterisk of this very home whose starter died; tell whether there is one."""
+        words = [str(self.directories.etc / "asterisk.conf")]
+        self._process = left_behind(self.home / "run" / "asterisk.pid", words=words)
+        return self._process is not None
 
     def _command(self, *arguments: str) -> list[str]:
         conf = self.directories.etc / "asterisk.conf"
@@ -221,15 +215,6 @@ class Instance:
             _link(music / tune.name, self.installation.inside(tune))
         if not tunes:
             _hold_tone(music / "hold.wav")
-
-
-@contextlib.contextmanager
-def _handle(pid: int) -> Iterator[int]:
-    handle = os.pidfd_open(pid)
-    try:
-        yield handle
-    finally:
-        os.close(handle)
 
 
 def _replace(path: Path, text: str) -> None:
