@@ -124,7 +124,7 @@ def _static_queue(service: Stack) -> None:
 def _say(found: Round) -> None:
     print(
         f"{found.side:>7} {found.rate:5.1f} calls/s  failed {found.failed:3d}/{found.calls}"
-        f"  CPU a call: Asterisk {found.asterisk_ms:6.1f} ms, controller {found.controller_ms:5.1f} ms",
+        f"  CPU: Asterisk {found.asterisk_ms:6.1f} ms, controller {found.controller_ms:5.1f} ms",
         file=sys.stderr,
     )
 

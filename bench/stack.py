@@ -44,6 +44,8 @@ class Stack:
         self.site = exchange.city(config)
         self.agents: list[tuple[str, str]] = []
         self.token = ""
+        self.desk_tokens: dict[str, str] = {}
+        """By extension: what opens that agent's desk."""
         self._controller: asyncio.subprocess.Process | None = None
         self._http: aiohttp.ClientSession | None = None
         self._sipps: list[sipp.Sipp] = []
@@ -65,9 +67,10 @@ class Stack:
         return self._controller.pid
 
     async def people(self, count: int, *, skills: list[str] | None = None) -> None:
-        """Add *count* agents with extensions from 2001 on."""
+        """Add *count* agents with extensions from 2001 on, or after those there are."""
+        first = 2001 + len(self.agents)
         async with admin.database(self.config) as session:
-            for number in range(2001, 2001 + count):
+            for number in range(first, first + count):
                 user = roster.new_user(
                     login=f"a{number}",
                     name=f"坐席{number}",
@@ -77,12 +80,23 @@ class Stack:
                     password=secrets.token_hex(8),
                 )
                 self.agents.append((str(number), await roster.add(session, user, now=time.time())))
+            for extension, _ in self.agents:
+                self.desk_tokens[extension] = await keys.create_token(
+                    session, role=Role.AGENT, now=time.time(), agent=extension
+                )
             self.token = await keys.create_token(session, role=Role.ADMIN, now=time.time())
 
     async def configure(self) -> None:
         """Write Asterisk's configuration for the people there are."""
         async with admin.database(self.config) as session:
             exchange.configure(self.config, self.asterisk, self.site, await roster.load(session))
+
+    async def start(self) -> None:
+        """Start both and return when calls can be served."""
+        await self.configure()
+        await self.asterisk.start()
+        await self.start_controller()
+        await self.ready()
 
     async def start_controller(self) -> None:
         """Start the controller; see `ready`."""
@@ -253,10 +267,7 @@ async def stack(
     try:
         await made.people(agents)
         if run:
-            await made.configure()
-            await made.asterisk.start()
-            await made.start_controller()
-            await made.ready()
+            await made.start()
         yield made
     finally:
         await made.stop()
