@@ -140,10 +140,7 @@ def citizens(
     if audio:
         media = f'<nop><action><exec rtp_stream="{voice(folder)},-1,0,PCMU/8000"/></action></nop>'
     if key_after:
-        media += (
-            f'<pause milliseconds="{round(key_after * 1000)}"/>'
-            '<nop><action><exec play_dtmf="0"/></action></nop>'
-        )
+        media += (SCENARIOS / "key.xml").read_text().replace("@KEY@", f"{key_after * 1000:.0f}")
     scenario = _scenario("citizen", folder, media=media, hold=str(round(hold * 1000)))
     arguments = [
         exchange, "-sf", str(scenario), "-inf", str(_lines(folder, rows)), "-i", CITIZENS,
