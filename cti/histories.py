@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from cti.calls import ledger
 from cti.tickets import store as tickets
 from schemas.desktop import EarlierCall, History, OpenTicket
-from schemas.events import Happened, QueueJoined
+from schemas.events import FlowStarted, Happened, QueueJoined
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ LINES = 10
 
 
 class Histories:
-    """Prefetches at queue join; owns its tasks."""
+    """Prefetches while the caller listens to the flow or queues; owns its tasks."""
 
     def __init__(self, read: async_sessionmaker[AsyncSession]) -> None:
         self._read = read
@@ -70,9 +70,16 @@ class Histories:
         return history
 
     def happened(self, news: Happened) -> None:
-        """Fetch ahead for who joins a queue."""
+        """Fetch ahead for who calls, and for who queues without a flow before it.
+
+        Who calls again within a minute has a new line in their history: never show the old one.
+        """
         caller = news.call.caller
-        if isinstance(news.event, QueueJoined) and caller and self.known(caller) is None:
+        if caller and isinstance(news.event, FlowStarted):
+            self._known.pop(caller, None)
+        elif not isinstance(news.event, QueueJoined):
+            return
+        if caller and self.known(caller) is None:
             task = asyncio.create_task(self._ahead(caller), name="history-ahead")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
