@@ -76,8 +76,12 @@ def main_options(
 
 
 def load() -> settings.Config:
-    """Return the settings, or tell every fault and leave."""
-    return settings.load(_State.config_file, os.environ)
+    """Return the settings; raises what `main` tells."""
+    from hotline import admin
+
+    config = settings.load(_State.config_file, os.environ)
+    admin.not_for_root(config)
+    return config
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -20,9 +20,12 @@ NOT_SETTINGS = frozenset(
     {
         "HOTLINE_CONFIG",
         "HOTLINE_ASTERISK",
+        "HOTLINE_DEBIAN_MIRROR",
+        "HOTLINE_FUZZ",
+        "HOTLINE_GOLDEN",
+        "HOTLINE_KEEP",
         "HOTLINE_MODELS",
         "HOTLINE_TEST_POSTGRES",
-        "HOTLINE_FUZZ",
     }
 )
 """Variables with our prefix that are no settings of the file."""

@@ -1,6 +1,8 @@
 """The command line as a person meets it who types wrong things."""
 
 import json
+import os
+import pwd
 import re
 import sqlite3
 import subprocess
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from hotline import cli, example
-from hotline.config import Config, load
+from hotline.config import NOT_SETTINGS, Config, load
 
 pytestmark = pytest.mark.unit
 
@@ -294,6 +296,19 @@ def test_parts_that_run_alone_need_ports_that_everybody_knows(
     assert "asterisk.sip_port: is 0" in said.err
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder another account's")
+def test_root_is_kept_from_the_state_of_a_service_that_has_its_own_account(
+    type_in: Type, tmp_path: Path
+) -> None:
+    state = tmp_path / ".local"
+    state.mkdir()
+    account = pwd.getpwnam("daemon")
+    os.chown(state, account.pw_uid, account.pw_gid)
+    said = type_in("user", "list")
+    assert (said.code, list(state.iterdir())) == (1, [])
+    assert said.err == ".local is the service's: type `sudo -u daemon hotline …`\n"
+
+
 # ---- what is right
 
 
@@ -366,6 +381,33 @@ def test_the_example_names_every_setting_and_every_default_is_true(tmp_path: Pat
     file = tmp_path / "hotline.toml"
     file.write_text("\n".join(line for line in lines if not line.endswith("# not set")), "utf-8")
     assert load(file, {}) == Config()
+
+
+def test_every_variable_that_we_read_is_no_misspelt_setting() -> None:
+    sources = [p for room in ("hotline", "bench", "tests") for p in (ROOT / room).rglob("*.py")]
+    read = {
+        name
+        for path in sources
+        for name in re.findall(r'environ(?:\.get\(|\[)"(HOTLINE_\w+)"', path.read_text("utf-8"))
+    }
+    assert "HOTLINE_ASTERISK" in read
+    assert read <= NOT_SETTINGS
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_the_readme_lists_every_command_and_no_other(name: str) -> None:
+    text = (ROOT / name).read_text("utf-8")
+    cells = re.findall(r"^\| (`hotline .*?) \|", text, re.MULTILINE)
+    listed = {words for cell in cells for words in re.findall(r"`hotline ([a-z ]*[a-z])", cell)}
+    commands = {
+        f"{group.name} {command.name}"
+        for group in cli.app.registered_groups
+        for command in (group.typer_instance or cli.app).registered_commands
+    }
+    plain = {
+        command.callback.__name__ for command in cli.app.registered_commands if command.callback
+    }
+    assert listed == commands | plain
 
 
 def test_the_settings_for_production_are_settings() -> None:
