@@ -201,7 +201,12 @@ class Stack:
         answering = sipp.phones(self.sip, ring=ring, port=port, rtp=media)
         await answering.start()
         self._sipps.append(answering)
+        await self.until(self._reachable, lambda count: count >= len(self.agents), within=60)
         return answering
+
+    async def _reachable(self) -> int:
+        said = await self.asterisk.console("pjsip show contacts")
+        return sum(" Avail " in line for line in said.splitlines())
 
     async def citizens(
         self, rows: Sequence[tuple[str, str, str]], *, rate: float, hold: float, **more: Any

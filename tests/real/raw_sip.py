@@ -34,6 +34,8 @@ class RawCall:
     voice: asyncio.Event = field(default_factory=asyncio.Event)
     """The exchange has begun to say something."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    heard: bytearray = field(default_factory=bytearray)
+    """What the exchange has said so far, μ-law."""
     to_header: bytes = b""
     media: tuple[str, int] | None = None
     sequence: int = 0
@@ -216,6 +218,8 @@ class _Ears(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: Any) -> None:
         if call := self.line.hearers.get(addr[1]):
             call.voice.set()
+            if len(data) > 12 and data[1] & 0x7F == 0:
+                call.heard += data[12:]
 
 
 @asynccontextmanager

@@ -53,11 +53,20 @@ def needed(*, with_sipp: bool = False) -> install.Installation:
 
 
 @asynccontextmanager
-async def service(folder: Path, *, agents: int, **overrides: str) -> AsyncIterator[Stack]:
-    """Yield the running service; its trunk leads to a free port of the carrier's address."""
+async def service(
+    folder: Path, *, agents: int, skilled: Sequence[str] = (), **overrides: str
+) -> AsyncIterator[Stack]:
+    """Yield the running service; its trunk leads to a free port of the carrier's address.
+
+    Args:
+        skilled: units, for each of which there is one agent more, skilled for it.
+    """
     needed()
     overrides.setdefault("TRUNK__HOST", f"{CARRIER}:{free_port(CARRIER, socket.SOCK_DGRAM)}")
-    async with stack(folder, agents=agents, **overrides) as made:
+    async with stack(folder, agents=agents, run=False, **overrides) as made:
+        for unit in skilled:
+            await made.people(1, skills=[unit])
+        await made.start()
         yield made
 
 
@@ -94,12 +103,22 @@ async def city(made: Stack) -> AsyncIterator[Carrier]:
 async def row(made: Stack, caller: str, enough: Callable[[Row], bool], within: float = 20) -> Row:
     """Return the newest call of *caller* once it is *enough*, with its timeline."""
 
-    async def ask() -> Row:
-        found = await made.get(f"/api/v1/calls?caller={caller}&limit=1")
-        return dict(found[0]) if found else {}
+    last: Row = {}
 
-    found = await made.until(ask, lambda r: bool(r) and enough(r), within=within)
-    return dict(await made.get(f"/api/v1/calls/{found['id']}"))
+    async def ask() -> Row:
+        nonlocal last
+        found = await made.get(f"/api/v1/calls?caller={caller}&limit=1")
+        last = dict(found[0]) if found else {}
+        return last
+
+    try:
+        await made.until(ask, lambda r: bool(r) and enough(r), within=within)
+    except TimeoutError:
+        whole = await made.get(f"/api/v1/calls/{last['id']}") if last else None
+        queues = await made.asterisk.console("queue show")
+        members = [q for q in queues.split("\n\n") if "dynamic" in q or "secs" in q]
+        pytest.fail(f"within {within:g} s the ledger came no further than {whole}\n{members}")
+    return dict(await made.get(f"/api/v1/calls/{last['id']}"))
 
 
 def has(**wanted: object) -> Callable[[Row], bool]:
@@ -208,16 +227,28 @@ def _whole(sound: Path) -> bool:
         return opened.getnframes() * 2 == sound.stat().st_size - 44
 
 
+def of_ulaw(sound: bytes) -> list[int]:
+    """Return the samples of G.711 μ-law."""
+    return [_ULAW[byte] for byte in sound]
+
+
+def _linear(byte: int) -> int:
+    byte = ~byte & 0xFF
+    size = ((byte & 0x0F) << 3) + 132 << (byte >> 4 & 7)
+    return 132 - size if byte & 0x80 else size - 132
+
+
+_ULAW = [_linear(byte) for byte in range(256)]
+
+
 def seconds_of_tone(sound: Sequence[int], hertz: float) -> float:
     """Return how many seconds of *sound* are a steady tone of *hertz* (Goertzel, 20 ms)."""
     return 0.02 * sum(_share(frame, hertz) > 0.5 for frame in _frames(sound))
 
 
 def seconds_of_voice(sound: Sequence[int], *, but: float = 1000) -> float:
-    """Return how many seconds of *sound* are neither quiet nor a tone of *but* hertz."""
-    return 0.02 * sum(
-        _power(frame) > 200**2 and _share(frame, but) < 0.5 for frame in _frames(sound)
-    )
+    """Return how many seconds of *sound* hold more than a tone of *but* hertz, or quiet."""
+    return 0.02 * sum(_power(frame) * (1 - _share(frame, but)) > 150**2 for frame in _frames(sound))
 
 
 def _frames(sound: Sequence[int]) -> list[Sequence[int]]:
