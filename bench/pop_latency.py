@@ -21,7 +21,7 @@ from bench import sipp
 from bench.phones import Phones
 from bench.stack import Stack, stack
 
-AGENTS = 60
+AGENTS = 150
 
 
 async def _watch(service: Stack, agent: str, pops: dict[str, float], open_desks: Any) -> None:

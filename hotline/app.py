@@ -21,6 +21,7 @@ from agents.desk import Desks, Timer
 from agents.door import authenticate
 from agents.hub import Hub
 from agents.presence import Rules
+from agents.roster import Agent
 from cti.asterisk.ami import AsteriskUnreachable, Link, LinkState
 from cti.asterisk.ami_events import AmiShape, understand
 from cti.asterisk.cel_file import CelFile
@@ -88,7 +89,7 @@ class Controller:
             action_timeout=config.ami.action_timeout,
             ping_every=config.ami.ping_every,
         )
-        self.queues = Queues(self.link, units=register.units)
+        self.queues = Queues(self.link)
         self.histories = Histories(read)
         self.hub = Hub()
         self.desks = Desks(
@@ -119,6 +120,7 @@ class Controller:
                     register=lambda: self.register,
                     report=self.inbox.put,
                     returning=self._returning,
+                    staffed=self.queues.staffed,
                     clock=time.time,
                 ),
                 "presence": Presence(_Keys(self.desks)),
@@ -128,6 +130,9 @@ class Controller:
             most=config.calls.max_calls,
         )
         self._resync = asyncio.Event()
+        self._roster: tuple[Agent, ...] = ()
+        self._known_by_asterisk: tuple[tuple[Agent, ...], float] | None = None
+        """The roster as Asterisk was told it, and since when that Asterisk is linked."""
         self._agi_state = Part(False, time.time(), "not listening yet")
         self._ledger_state = Part(True, time.time())
         self.inbox.subscribe(self.histories.happened)
@@ -268,9 +273,13 @@ class Controller:
     async def _look_at_roster(self) -> None:
         async with db.readers(self.engine)() as session:
             agents = await roster.load(session)
-        self.desks.set_roster(agents)
-        if self.link.up:
+        if agents != self._roster:
+            self.desks.set_roster(agents)
+        if self.link.up and (agents, self.link.state.since) != self._known_by_asterisk:
             await exchange.refresh_agents(self.config, agents)
+            await self.queues.staff({a.id: a.skills for a in agents})
+            self._known_by_asterisk = (agents, self.link.state.since)
+        self._roster = agents
 
     async def _watch_roster(self) -> None:
         while True:

@@ -170,7 +170,7 @@ def _flow(number: Number | None) -> Flow:
         case Number(number=digits) if digits == MAIN_NUMBER:
             return Flow(State.NOTICE, number.notice, general)
         case Number(flow="integrated"):
-            return Flow(State.NOTICE, number.notice, replace(general, queue=f"unit-{number.unit}"))
+            return Flow(State.NOTICE, number.notice, replace(general, skill=number.unit))
         case Number(flow="dual_run", seat=str(), seat_seconds=seconds) if seconds > 0:
             seat = replace(general, seat_queue=number.seat_queue, seat_seconds=seconds)
             return Flow(State.NOTICE, number.notice, seat)

@@ -7,13 +7,13 @@ dialplan queues the caller by itself.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ivr import flow
 from ivr.agi import CommandFailed, Session
 from ivr.routing import Facts, attribute, facts_from
-from schemas.calls import Route
+from schemas.calls import Route, unit_queue
 from schemas.events import Event, FlowStarted, PromptPlayed, RouteChosen
 from schemas.numbers import Number, Register
 
@@ -48,6 +48,8 @@ class Inbound:
     """The register as it is now; a published change counts from the next call on."""
     report: Report
     returning: Returning
+    staffed: Callable[[str], bool]
+    """Whether some agent has this owner unit's matters as a skill, so that its queue is served."""
     clock: Callable[[], float]
     """Unix seconds."""
 
@@ -78,9 +80,16 @@ class Inbound:
                 await session.keep_alive(STEP)
             first = False
             state, move = flow.hear(state, await self._perform(session, facts, move))
-        await session.set_variables(variables(move.route))
+        route = self._queued(move.route)
+        await session.set_variables(variables(route))
         # Asterisk goes on when we close: nothing can happen to the caller before this is told.
-        self.report(RouteChosen(call=facts.call, at=self.clock(), route=move.route))
+        self.report(RouteChosen(call=facts.call, at=self.clock(), route=route))
+
+    def _queued(self, route: Route) -> Route:
+        """Return *route* with the unit's own queue where somebody serves it before the others."""
+        if route.skill is None or not self.staffed(route.skill):
+            return route
+        return replace(route, queue=unit_queue(route.skill))
 
     async def _perform(
         self, session: Session, facts: Facts, move: flow.Say | flow.Hear

@@ -21,6 +21,11 @@ FALLBACK_QUEUE = "fallback"
 """Queue the dialplan uses by itself when no controller tells it better."""
 
 
+def unit_queue(unit: str) -> str:
+    """Return the queue of an owner unit's matters; agents with that skill are rung first."""
+    return f"unit-{unit}"
+
+
 class Outcome(StrEnum):
     """The one closing word of a call."""
 
@@ -52,6 +57,8 @@ class Route:
     kind: RouteKind
     queue: str | None = None
     """Queue to stand in, also after a failed transfer or an unanswered seat."""
+    skill: str | None = None
+    """Owner-unit code: whose matter it is. Where somebody has this skill, `queue` is theirs."""
     priority: int = 0
     """app_queue's QUEUE_PRIO; higher is served first."""
     seat_queue: str | None = None

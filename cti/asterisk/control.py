@@ -3,16 +3,15 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from cti.asterisk.ami import ActionRefused
-from schemas.calls import GENERAL_QUEUE
+from schemas.calls import GENERAL_QUEUE, unit_queue
 
 log = logging.getLogger(__name__)
 
-GENERAL = GENERAL_QUEUE
 UNSKILLED = 10
 """Penalty of an agent in the queue of a unit whose matters are not this agent's skill."""
 
@@ -58,43 +57,69 @@ class Channel:
 class Queues:
     """Tells app_queue who takes which calls. Presence decides; app_queue never does.
 
-    Args:
-        units: owner-unit codes that have a queue `unit-<code>` of their own.
+    An owner unit's queue is staffed only while some agent has that unit as a skill: every phone's
+    change of state is looked up in every queue it is a member of, so queues without a purpose cost
+    Asterisk more than the calls do.
     """
 
-    def __init__(self, ami: Ami, *, units: Iterable[str]) -> None:
+    def __init__(self, ami: Ami) -> None:
         self._ami = ami
-        self._units = tuple(units)
+        self._units: frozenset[str] = frozenset()
+        self._staffed: frozenset[str] = frozenset()
 
-    async def join(self, agent: str, interface: str, skills: Sequence[str], /) -> None:
+    def staffed(self, unit: str) -> bool:
+        """Tell whether every agent on duty is a member of the unit's queue."""
+        return unit in self._staffed
+
+    async def staff(self, skills: Mapping[str, Collection[str]]) -> None:
+        """Open the queues of all units that are somebody's skill, and close the others.
+
+        Args:
+            skills: owner-unit codes by agent.
+        """
+        units = frozenset(unit for some in skills.values() for unit in some)
+        if units == self._units and units == self._staffed:
+            return
+        self._staffed &= units
+        self._units = units  # who joins from now on joins them
+        for member in await self.members():
+            own = skills.get(member.agent, ())
+            for unit in sorted(units):
+                penalty = 0 if unit in own else UNSKILLED
+                await self._add(
+                    unit_queue(unit), member.agent, member.interface, penalty, member.paused
+                )
+        self._staffed = units
+
+    async def join(self, agent: str, interface: str, skills: Collection[str], /) -> None:
         """Make *agent* an unpaused member of every queue, with the least penalty where skilled."""
-        penalties = {GENERAL: 0} | {
-            f"unit-{unit}": 0 if unit in skills else UNSKILLED for unit in self._units
+        penalties = {GENERAL_QUEUE: 0} | {
+            unit_queue(unit): 0 if unit in skills else UNSKILLED for unit in self._units
         }
         await asyncio.gather(
             *(self._add(queue, agent, interface, p) for queue, p in penalties.items())
         )
 
-    async def _add(self, queue: str, agent: str, interface: str, penalty: int) -> None:
-        headers = {"Queue": queue, "Interface": interface}
+    async def _add(
+        self, queue: str, agent: str, interface: str, penalty: int, paused: bool = False
+    ) -> None:
+        there = {"Queue": queue, "Interface": interface}
+        pause = "true" if paused else "false"
         try:
             await self._ami.act(
-                "QueueAdd",
-                **headers,
-                MemberName=agent,
-                Penalty=str(penalty),
-                Paused="false",
+                "QueueAdd", **there, MemberName=agent, Penalty=str(penalty), Paused=pause
             )
         except ActionRefused as error:
             if "Already there" not in error.message:
                 raise
-            # a member since before: what changed is the skill, and a pause that must end
-            await self._ami.act("QueuePenalty", **headers, Penalty=str(penalty))
-            await self._ami.act("QueuePause", **headers, Paused="false")
+            # a member since before: what may have changed is the skill and the pause
+            await self._ami.act("QueuePenalty", **there, Penalty=str(penalty))
+            await self._ami.act("QueuePause", **there, Paused=pause)
 
     async def leave(self, agent: str, interface: str, /) -> None:
         """Take *agent* out of every queue."""
-        queues = [GENERAL, *(f"unit-{unit}" for unit in self._units)]
+        listed = await self._ami.ask("QueueStatus", Member=interface)
+        queues = {m["Queue"] for m in listed if m["Event"] == "QueueMember"} | {GENERAL_QUEUE}
         await asyncio.gather(*(self._remove(queue, interface) for queue in queues))
 
     async def _remove(self, queue: str, interface: str) -> None:
@@ -126,7 +151,7 @@ class Queues:
                 reason=m.get("PausedReason", ""),
                 in_call=m.get("InCall") == "1" or m.get("Status") in ("2", "3"),
             )
-            for m in await self._ami.ask("QueueStatus", Queue=GENERAL)
+            for m in await self._ami.ask("QueueStatus", Queue=GENERAL_QUEUE)
             if m["Event"] == "QueueMember" and m.get("Membership") == "dynamic"
         ]
 

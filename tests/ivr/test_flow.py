@@ -13,7 +13,7 @@ from schemas.numbers import Integration, Number, Register
 pytestmark = pytest.mark.unit
 
 SILENCE, FAILED = Heard(), Heard(failed=True)
-GENERAL = Route(kind=RouteKind.QUEUE, queue="general")
+GENERAL = Route(kind=RouteKind.QUEUE, queue="citizens")
 ANSWERS = st.sampled_from([SILENCE, FAILED, *(Heard(key) for key in "0123456789*#")])
 
 
@@ -36,7 +36,7 @@ def test_an_integrated_number_gives_one_notice_and_queues_for_its_owner(
     answer: Heard, register: Register
 ) -> None:
     moves = walk(register.find("12336"), answer)
-    assert moves == [Say(("notice-12336",)), Done(replace(GENERAL, queue="unit-land"))]
+    assert moves == [Say(("notice-12336",)), Done(replace(GENERAL, skill="land"))]
 
 
 def test_a_dual_run_number_asks_the_owners_seat_first(register: Register) -> None:
@@ -45,7 +45,7 @@ def test_a_dual_run_number_asks_the_owners_seat_first(register: Register) -> Non
 
 
 OFFER = Hear(("onward-12388",), 3.0)
-TRANSFER = Done(Route(kind=RouteKind.TRANSFER, target="12388", queue="general"))
+TRANSFER = Done(Route(kind=RouteKind.TRANSFER, target="12388", queue="citizens"))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """One call through the inbound script, Asterisk's side played over a real socket."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -28,6 +29,7 @@ class Script:
         self.run = Inbound(
             register=lambda: register,
             report=self.events.append,
+            staffed=lambda unit: True,
             returning=self.returning,
             clock=lambda: float(next(ticks)),
         )
@@ -52,7 +54,7 @@ async def test_a_call_to_12345_takes_three_commands(
     assert side.variables == {
         "TIMEOUT(absolute)": "0",
         "HOTLINE_ROUTE": "queue",
-        "HOTLINE_QUEUE": "general",
+        "HOTLINE_QUEUE": "citizens",
         "HOTLINE_PRIO": "0",
         "HOTLINE_SEAT_QUEUE": "",
         "HOTLINE_SEAT_SECONDS": "0",
@@ -70,8 +72,19 @@ async def test_a_call_to_12345_takes_three_commands(
             dialled="12345",
         ),
         PromptPlayed(call=ID, at=1001.0, prompt="greeting", seconds=1.0, key=None),
-        RouteChosen(call=ID, at=1002.0, route=Route(kind=RouteKind.QUEUE, queue="general")),
+        RouteChosen(call=ID, at=1002.0, route=Route(kind=RouteKind.QUEUE, queue="citizens")),
     ]
+
+
+async def test_a_unit_that_is_nobodys_skill_is_everybodys_matter(
+    serving: Any, asterisk_side: Any, block: Block, register: Register
+) -> None:
+    script = Script(register)
+    script.run = replace(script.run, staffed=lambda unit: False)
+    async with serving(script.run) as server:
+        side = asterisk_side(server.port)
+        await side.call(block("12336"))
+    assert side.variables["HOTLINE_QUEUE"] == "citizens"
 
 
 @pytest.mark.parametrize(
@@ -81,9 +94,9 @@ async def test_a_call_to_12345_takes_three_commands(
         (("12345", "", "12320"), "queue:unit-health"),
         (("12345", "", "", "12320;12336"), "queue:unit-land"),
         (("12345", "", "", "", "12320;12345"), "queue:unit-health"),
-        (("0917-12328",), "queue:seat-12328>general"),
-        (("99999",), "queue:general"),
-        ((), "queue:general"),
+        (("0917-12328",), "queue:seat-12328>citizens"),
+        (("99999",), "queue:citizens"),
+        ((), "queue:citizens"),
     ],
 )
 async def test_each_number_leads_where_it_should(
@@ -106,8 +119,8 @@ async def test_each_number_leads_where_it_should(
     [
         ({}, "transfer:12388", 7),
         ({"STREAM": "200 result=49 endpos=800\n"}, "transfer:12388", 3),
-        ({"WAIT": "200 result=48\n"}, "queue:general", 4),
-        ({"STREAM": "200 result=-1 endpos=0\n"}, "queue:general", 4),
+        ({"WAIT": "200 result=48\n"}, "queue:citizens", 4),
+        ({"STREAM": "200 result=-1 endpos=0\n"}, "queue:citizens", 4),
     ],
 )
 async def test_a_transfer_is_offered_and_the_time_limit_renewed_at_each_step(
@@ -125,7 +138,7 @@ async def test_a_transfer_is_offered_and_the_time_limit_renewed_at_each_step(
         await side.call(block("12388"))
     assert isinstance(script.events[-1], RouteChosen)
     assert str(script.events[-1].route) == route
-    assert side.variables["HOTLINE_QUEUE"] == "general"
+    assert side.variables["HOTLINE_QUEUE"] == "citizens"
     assert len(side.commands) == commands
 
 
@@ -190,7 +203,11 @@ async def test_a_broken_register_leaves_the_caller_to_the_dialplan(
         raise RuntimeError("no register")
 
     script = Inbound(
-        register=broken, report=print, returning=lambda number, caller: False, clock=lambda: 0.0
+        register=broken,
+        report=print,
+        staffed=lambda unit: True,
+        returning=lambda number, caller: False,
+        clock=lambda: 0.0,
     )
     async with serving(script) as server:
         side = asterisk_side(server.port)
@@ -224,7 +241,7 @@ async def test_hostile_text_reaches_neither_the_dialplan_nor_the_log(
         side = asterisk_side(server.port)
         everywhere = dict.fromkeys(("extension", "callerid", "calleridname"), text)
         await side.call(block(text, text, text, text, text, **everywhere))
-    assert side.variables["HOTLINE_QUEUE"] == "general"
+    assert side.variables["HOTLINE_QUEUE"] == "citizens"
     started = script.events[0]
     assert isinstance(started, FlowStarted)
     assert started.attribution is Attribution.UNKNOWN
@@ -234,12 +251,12 @@ async def test_hostile_text_reaches_neither_the_dialplan_nor_the_log(
 
 
 def test_a_transfer_says_what_follows_when_it_fails() -> None:
-    route = Route(kind=RouteKind.TRANSFER, target="12388", queue="general", priority=5)
+    route = Route(kind=RouteKind.TRANSFER, target="12388", queue="citizens", priority=5)
     told = variables(route)
     assert list(told)[-1] == "HOTLINE_ROUTE"
     assert told["HOTLINE_ROUTE"] == "transfer"
     assert (told["HOTLINE_TARGET"], told["HOTLINE_QUEUE"], told["HOTLINE_PRIO"]) == (
         "12388",
-        "general",
+        "citizens",
         5,
     )
