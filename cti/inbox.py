@@ -17,6 +17,7 @@ from schemas.commands import Command
 from schemas.events import (
     AgentRinging,
     Attributed,
+    CallArrived,
     Event,
     FellBack,
     Happened,
@@ -107,7 +108,9 @@ class Inbox:
             log.info("call %s: ignored %s", call.id, error)
             return
         self._registry.put(after, now=event.at)
-        self._journal.record(after, event)
+        # the channel's arrival is told again when the dialplan has filtered the caller's number
+        again = isinstance(event, CallArrived) and call.channel is not None
+        self._journal.record(after, None if again else event)
         if after.state is not call.state:
             log.info("call %s: %s -> %s", after.id, call.state, after.state)
         happened = Happened(event, after)

@@ -130,6 +130,7 @@ class Controller:
             most=config.calls.max_calls,
         )
         self._resync = asyncio.Event()
+        self._stopping = False
         self._roster: tuple[Agent, ...] = ()
         self._known_by_asterisk: tuple[tuple[Agent, ...], float] | None = None
         """The roster as Asterisk was told it, and since when that Asterisk is linked."""
@@ -174,6 +175,7 @@ class Controller:
             stopping = asyncio.create_task(stop.wait(), name="stop")
             done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
+            self._stopping = True
             for task in done - {stopping}:
                 task.result()  # a part of ours that ends by itself has failed: say how, and stop
 
@@ -223,6 +225,8 @@ class Controller:
         self.desks.restore(members, talking=talking, at=time.time())
 
     def _down(self) -> None:
+        if self._stopping:
+            return
         log.error("AMI link lost; calls go on by the dialplan, the screen waits")
 
     async def _keep_in_step(self) -> None:

@@ -1,5 +1,6 @@
 """Settings: `hotline.toml` under `HOTLINE_*`, validated as a whole before anything starts."""
 
+import fcntl
 import re
 import secrets
 import tomllib
@@ -112,7 +113,9 @@ def _faults(error: ValidationError, file: Path, env: Mapping[str, str]) -> list[
         path = [str(part) for part in item["loc"]]
         variable = PREFIX + "__".join(path[:2]).upper()
         from_env = variable in env
-        given = "" if isinstance(item["input"], dict) else f" (given: {item['input']!r})"
+        # a URL may hold a password: it is never repeated
+        quiet = isinstance(item["input"], dict) or path[-1] == "url"
+        given = "" if quiet else f" (given: {item['input']!r})"
         found.append(
             Fault(
                 "environment" if from_env else str(file),
@@ -180,13 +183,18 @@ def _across(config: Config, file: Path) -> list[Fault]:
 def secret(state: Path, name: str) -> str:
     """Return the secret *name* of this installation, made on first use and kept with mode 0600."""
     file = state / "secrets.toml"
-    known = tomllib.loads(file.read_text()) if file.exists() else {}
-    if name not in known:
-        known[name] = secrets.token_urlsafe(24)
-        state.mkdir(parents=True, exist_ok=True)
-        fresh = file.with_suffix(".new")
-        fresh.touch(mode=0o600)
-        fresh.chmod(0o600)
-        fresh.write_text("".join(f'{key} = "{value}"\n' for key, value in sorted(known.items())))
-        fresh.replace(file)
+    if file.exists() and name in (known := tomllib.loads(file.read_text())):
+        return str(known[name])
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "secrets.lock").open("w") as lock:  # two parts may start for the first time
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        known = tomllib.loads(file.read_text()) if file.exists() else {}
+        if name not in known:
+            known[name] = secrets.token_urlsafe(24)
+            fresh = file.with_suffix(".new")
+            fresh.touch(mode=0o600)
+            fresh.chmod(0o600)
+            lines = (f'{key} = "{value}"\n' for key, value in sorted(known.items()))
+            fresh.write_text("".join(lines))
+            fresh.replace(file)
     return str(known[name])

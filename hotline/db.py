@@ -144,6 +144,7 @@ def _alone(database: str | None) -> Iterator[int | None]:
         return
     path = Path(database)
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)  # citizens' numbers: for our account alone, and so its WAL
     with path.with_name(path.name + ".upgrade").open("wb") as file:
         yield file.fileno()
 

@@ -24,6 +24,7 @@ from hotline.carrier import Behaviour, Carrier, CitizensCall
 from hotline.config import Config, secret
 from schemas.errors import Conflict, Unavailable
 from schemas.identity import Role
+from schemas.numbers import PROBE_CALLER
 
 AGENT = "8900"
 """Extension of the simulated agent."""
@@ -73,6 +74,7 @@ async def show(config: Config, out: Console, *, once: bool, as_json: bool) -> No
                 f"the demonstration call was not over within {CALL_WITHIN:g} s; "
                 f"see {config.site.state / 'log'} and `hotline doctor`"
             ) from None
+        state.parent.mkdir(parents=True, exist_ok=True)
         state.write_text(json.dumps(call, ensure_ascii=False))
     if as_json:
         out.print_json(json.dumps(call, ensure_ascii=False))
@@ -124,7 +126,7 @@ async def probe(config: Config, number: str) -> dict[str, Any]:
     Raises:
         Unavailable: the service does not run.
     """
-    caller = f"138{time.time_ns() // 1_000_000 % 10**8:08d}"
+    caller = f"{PROBE_CALLER}{time.time_ns() // 1_000_000 % 10**8:08d}"
     async with _rest(config) as rest, _city(config, "probe", ()) as city:
         began = time.monotonic()
         call = await city.call(number, caller=caller, hold=20.0)
@@ -243,7 +245,8 @@ def _print(out: Console, config: Config, addresses: dict[str, Any], call: dict[s
         page.add_row(
             "login", f"{login['login']}  {login['password']}  {login['role']} {login['extension']}"
         )
-    page.add_row("", f"(first logins, kept in {logins.path(config)} until you delete it)")
+    if logins.path(config).exists():
+        page.add_row("", f"(first logins, kept in {logins.path(config)} until you delete it)")
     out.print(Panel(page, title="12345 hotline is up", title_align="left"))
     table = Table(title="the demonstration call", title_justify="left", show_header=False)
     waited = call["sla_seconds"]

@@ -34,10 +34,8 @@ DOWN_WITHIN = 20.0
 
 
 def run_file(config: Config, name: str) -> Path:
-    """Return the path of a file about what runs, made ready for writing."""
-    folder = config.site.state / "run"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / name
+    """Return the path of a file about what runs."""
+    return config.site.state / "run" / name
 
 
 # ---- in the foreground
@@ -49,6 +47,7 @@ async def run(config: Config, file: str, console: Console) -> None:
     Raises:
         Unavailable: it runs already, or a part cannot be started at all.
     """
+    run_file(config, "").mkdir(parents=True, exist_ok=True)
     with _only_one(config):
         site = exchange.city(config)
         admin.ready_asterisk(config, console)

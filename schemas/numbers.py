@@ -7,6 +7,8 @@ from datetime import date
 from enum import StrEnum
 
 MAIN_NUMBER = "12345"
+PROBE_CALLER = "000"
+"""How the number of a test caller begins; no citizen's does."""
 AREA_CODE = "917"
 """Baoji's area code without the trunk 0."""
 

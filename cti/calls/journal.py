@@ -50,17 +50,18 @@ class Journal:
         self.last_error: str | None = None
         self.error_since: float | None = None
 
-    def record(self, call: Call, event: Event) -> None:
-        """Note *event* and the call as it is after it. Never blocks, never fails."""
+    def record(self, call: Call, event: Event | None) -> None:
+        """Note *event*, if it is to be told, and the call as it is now. Never blocks or fails."""
         self._dirty[call.id] = call
-        self._timeline.append(
-            {
-                "call_id": call.id,
-                "at": event.at,
-                "kind": type(event).__name__,
-                "detail": detail(event),
-            }
-        )
+        if event is not None:
+            self._timeline.append(
+                {
+                    "call_id": call.id,
+                    "at": event.at,
+                    "kind": type(event).__name__,
+                    "detail": detail(event),
+                }
+            )
         self._wanted += 1
         self._work.set()
 

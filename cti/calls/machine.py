@@ -35,6 +35,7 @@ from schemas.events import (
     TransferEnded,
     Vanished,
 )
+from schemas.numbers import PROBE_CALLER
 
 FALLBACK_QUEUE = "fallback"
 
@@ -266,7 +267,7 @@ def _outcome(call: Call, cause: int = 0) -> Outcome:
 
 def _promise(call: Call, reason: str | None) -> tuple[Command, ...]:
     """漏接电话回拨: who waited for a person and got none is called back, if we know the number."""
-    if reason is None or not call.caller:
+    if reason is None or not call.caller or call.caller.startswith(PROBE_CALLER):
         return ()
     return (
         PromiseCallback(

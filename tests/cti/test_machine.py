@@ -254,6 +254,12 @@ def test_a_caller_without_a_number_cannot_be_promised_a_call() -> None:
     assert commands == []
 
 
+def test_a_test_call_is_owed_nothing() -> None:
+    probe = CallArrived(call=ID, at=0.0, channel="c", did="12345", caller="00012345678")
+    _, commands = played(probe, joined(1.0), hung_up(9.0))
+    assert commands == []
+
+
 def test_a_caller_cut_off_by_a_crash_is_owed_a_call_even_in_mid_talk() -> None:
     call, commands = played(
         *BEGIN, joined(4.0), answered(6.0), Vanished(call=ID, at=9.0, lost=True)
