@@ -28,7 +28,7 @@ exten => 0,1,Goto(queue,1)
 exten => queue,1,Queue(bench-static,c)
  same => n,Hangup()
 """
-AGENTS = 200
+AGENTS = 330
 KEY_AFTER = 0.5
 TALK = 2.0
 
