@@ -130,6 +130,13 @@ class Line(asyncio.DatagramProtocol):
         self.request(call, b"INVITE", 1, [*more, b"Content-Type: application/sdp"], sdp)
         return call
 
+    def all_hang_up(self) -> list[RawCall]:
+        """Let everybody who was answered say goodbye; returns them."""
+        talking = [c for c in self.calls.values() if c.code.done() and not c.ended.is_set()]
+        for call in talking:
+            call.hang_up()
+        return talking
+
     def request(
         self,
         call: RawCall,
@@ -234,9 +241,7 @@ async def line(exchange: str, *, port: int = 0) -> AsyncIterator[Line]:
     try:
         yield made
     finally:
-        talking = [c for c in made.calls.values() if c.code.done() and not c.ended.is_set()]
-        for call in talking:
-            call.hang_up()
+        talking = made.all_hang_up()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2):
                 await asyncio.gather(*(call.ended.wait() for call in talking))

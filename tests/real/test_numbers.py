@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from bench.stack import Stack
-from hotline import exchange
+from hotline import config, exchange
 from schemas.numbers import MAIN_NUMBER, Integration, Number, Register
 from tests.real import raw_sip, whole
 
@@ -72,7 +72,9 @@ class Try:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     # nobody signs on: whoever is routed waits in a queue until they hang up
-    async with whole.service(tmp_path_factory.mktemp("numbers"), agents=1) as made:
+    folder = tmp_path_factory.mktemp("numbers")
+    units = sorted(exchange.city(config.Config()).register.units)
+    async with whole.service(folder, agents=1, skilled=units) as made:
         yield made
 
 

@@ -9,6 +9,7 @@ import math
 import os
 import secrets
 import socket
+import sqlite3
 import time
 import wave
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from sqlalchemy import make_url
 
 from agents import keys
 from bench import sipp
@@ -29,6 +31,7 @@ from hotline.asterisk.render import CarrierPhone, City
 from hotline.carrier import Carrier
 from schemas.errors import Unavailable
 from schemas.identity import Role
+from tests.real import raw_sip
 
 CARRIER, PHONES = "127.0.0.2", "127.0.0.3"
 Row = dict[str, Any]
@@ -66,8 +69,36 @@ async def service(
     async with stack(folder, agents=agents, run=False, **overrides) as made:
         for unit in skilled:
             await made.people(1, skills=[unit])
-        await made.start()
+        async with raw_sip.line(made.sip, port=trunk_port(made)):
+            await made.start()
+            await _carrier_reached(made)
+        if skilled:
+            await _staffed(made, skilled)
         yield made
+
+
+async def _carrier_reached(made: Stack) -> None:
+    """Wait until the exchange has found its carrier: it looks again only after 30 s."""
+
+    async def trunk() -> str:
+        return await made.asterisk.console("pjsip show aor trunk")
+
+    await made.until(trunk, lambda said: " Avail " in said)
+
+
+async def _staffed(made: Stack, units: Sequence[str]) -> None:
+    """Wait until the queues of these units are served: an agent who signs on stands in them."""
+    agent = made.agents[0][0]
+    await made.wish(agent, "ready")
+
+    async def served() -> int:
+        said = await made.asterisk.console("queue show")
+        queues = [q for q in said.split("\n\n") if f"(PJSIP/{agent})" in q]
+        return sum(q.strip().startswith("unit-") for q in queues)
+
+    await made.until(served, lambda count: count >= len(set(units)))
+    await made.wish(agent, "offline")
+    await made.until(served, lambda count: count == 0)
 
 
 def trunk_port(made: Stack) -> int:
@@ -116,7 +147,7 @@ async def row(made: Stack, caller: str, enough: Callable[[Row], bool], within: f
     except TimeoutError:
         whole = await made.get(f"/api/v1/calls/{last['id']}") if last else None
         queues = await made.asterisk.console("queue show")
-        members = [q for q in queues.split("\n\n") if "dynamic" in q or "secs" in q]
+        members = [q for q in queues.split("\n\n") if q.startswith("citizens")]
         pytest.fail(f"within {within:g} s the ledger came no further than {whole}\n{members}")
     return dict(await made.get(f"/api/v1/calls/{last['id']}"))
 
@@ -132,6 +163,24 @@ def has(**wanted: object) -> Callable[[Row], bool]:
 async def closed(made: Stack, caller: str, within: float = 20) -> Row:
     """Return the newest call of *caller* once it has its outcome."""
     return await row(made, caller, has(outcome=...), within)
+
+
+async def written(made: Stack, *callers: str, **wanted: object) -> None:
+    """Wait until the ledger on disk, not only the controller, knows this of these callers."""
+    file = make_url(made.config.database_url).database
+
+    async def ask() -> list[Row]:
+        with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as ledger:
+            ledger.row_factory = sqlite3.Row
+            return [
+                dict(found)
+                for caller in callers
+                for found in ledger.execute("SELECT * FROM calls WHERE caller = ?", [caller])
+            ]
+
+    await made.until(
+        ask, lambda rows: len(rows) == len(callers) and all(has(**wanted)(r) for r in rows)
+    )
 
 
 async def state(made: Stack, agent: str, wanted: str, within: float = 20) -> Row:
