@@ -5,19 +5,26 @@ import logging
 import time
 from collections.abc import Callable
 
+from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from cti.callbacks import store as callbacks
 from cti.calls.registry import Registry
 from cti.tickets import store as tickets
+from schemas.calls import Call
 from schemas.commands import Command, OpenTicket, PromiseCallback
 from schemas.events import Event, TicketOpened
+from schemas.tables import CallRow
 
 log = logging.getLogger(__name__)
 
 RETRIES = (0.2, 0.5, 1.0, 2.0)
 """Seconds between tries while the database refuses; the last one repeats."""
+
+
+AT_ONCE = 2
+"""Commands that may hold a connection: those waiting for a lock must leave some to the readers."""
 
 
 class Commands:
@@ -40,13 +47,15 @@ class Commands:
         self._write = write
         self._registry = registry
         self._report = report
+        self._at_once = asyncio.Semaphore(AT_ONCE)
 
-    async def __call__(self, command: Command) -> None:
-        """Carry out *command*, however long the database takes to agree."""
+    async def __call__(self, command: Command, call: Call) -> None:
+        """Carry out *command* of *call*, however long the database takes to agree."""
         tries = 0
         while True:
             try:
-                await self._once(command)
+                async with self._at_once:
+                    await self._once(command, call)
             except (SQLAlchemyError, OSError) as error:
                 wait = RETRIES[min(tries, len(RETRIES) - 1)]
                 tries += 1
@@ -60,17 +69,18 @@ class Commands:
             else:
                 return
 
-    async def _once(self, command: Command) -> None:
-        call = self._registry.get(command.call)
+    async def _once(self, command: Command, call: Call) -> None:
         match command:
             case OpenTicket(agent=agent, at=at):
-                if call is None:
-                    log.error("call %s: gone before its ticket was opened", command.call)
-                    return
-                if call.ticket_id is not None:
-                    return
+                now = self._registry.get(call.id)
+                if now is not None and now.ticket_id is not None:
+                    return  # a second agent of the same call
                 async with self._write.begin() as session:
                     ticket = await tickets.open_draft(session, call, agent=agent, at=at)
+                    if now is None:  # over for so long that nobody will note it in the ledger
+                        await session.execute(
+                            update(CallRow).where(CallRow.id == call.id).values(ticket_id=ticket.id)
+                        )
                 self._report(TicketOpened(call=command.call, at=time.time(), ticket=ticket.id))
             case PromiseCallback(caller=caller, reason=reason, at=at):
                 async with self._write.begin() as session:
@@ -79,7 +89,7 @@ class Commands:
                         caller=caller,
                         reason=reason,
                         call_id=command.call,
-                        arrived_at=call.started_at if call else at,
+                        arrived_at=call.started_at,
                         at=at,
-                        number=call.number.number if call and call.number else None,
+                        number=call.number.number if call.number else None,
                     )

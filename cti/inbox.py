@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from cti.calls.journal import Journal
 from cti.calls.machine import ImpossibleEvent, step
 from cti.calls.registry import Registry
-from schemas.calls import CallId, State
+from schemas.calls import Call, CallId, State
 from schemas.commands import Command
 from schemas.events import (
     AgentRinging,
@@ -39,7 +39,7 @@ class Inbox:
     """The single writer of calls.
 
     Args:
-        obey: runs one command; awaited in the call's own order.
+        obey: runs one command of a call as it then was; awaited in the call's own order.
         attribute: from (did, redirecting) to the number dialled, for calls whose flow never ran.
     """
 
@@ -48,7 +48,7 @@ class Inbox:
         registry: Registry,
         journal: Journal,
         *,
-        obey: Callable[[Command], Awaitable[None]],
+        obey: Callable[[Command, Call], Awaitable[None]],
         attribute: Callable[[Event, str, str], Attributed],
     ) -> None:
         self._registry = registry
@@ -57,7 +57,7 @@ class Inbox:
         self._attribute = attribute
         self._queue: asyncio.Queue[Event] = asyncio.Queue(BOUND)
         self._subscribers: list[Subscriber] = []
-        self._waiting: dict[CallId, deque[Command]] = {}
+        self._waiting: dict[CallId, deque[tuple[Command, Call]]] = {}
         self.overflowed = False
         """Events were dropped: only a resync with Asterisk makes the picture whole again."""
 
@@ -119,24 +119,24 @@ class Inbox:
                 subscriber(happened)
             except Exception:
                 log.exception("a subscriber failed on %s", type(event).__name__)
-        self._order(after.id, commands, tasks)
+        self._order(after, commands, tasks)
 
-    def _order(self, call: CallId, commands: Iterable[Command], tasks: asyncio.TaskGroup) -> None:
+    def _order(self, call: Call, commands: Iterable[Command], tasks: asyncio.TaskGroup) -> None:
         for command in commands:
-            if call in self._waiting:
-                self._waiting[call].append(command)
+            if call.id in self._waiting:
+                self._waiting[call.id].append((command, call))
             else:
-                self._waiting[call] = deque([command])
-                tasks.create_task(self._work(call), name=f"commands-{call}")
+                self._waiting[call.id] = deque([(command, call)])
+                tasks.create_task(self._work(call.id), name=f"commands-{call.id}")
 
     async def _work(self, call: CallId) -> None:
         """Run the call's commands one after the other."""
         commands = self._waiting[call]
         try:
             while commands:
-                command = commands.popleft()
+                command, then = commands.popleft()
                 try:
-                    await self._obey(command)
+                    await self._obey(command, then)
                 except Exception:
                     log.exception("call %s: %s failed", call, type(command).__name__)
         finally:

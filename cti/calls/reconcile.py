@@ -64,7 +64,7 @@ class Reconciler:
         file: CelFile,
         register: Register,
         node: str,
-        obey: Callable[[Command], Awaitable[None]],
+        obey: Callable[[Command, Call], Awaitable[None]],
     ) -> None:
         self._obey = obey
         self._ami = ami
@@ -104,8 +104,8 @@ class Reconciler:
         async with AsyncSession(self._engine) as session:
             owed = await debts(session, node=self._node, now=time.time())
         for row, command in owed:
-            self._registry.adopt(call_of(row, self._register, since=row.ended_at or row.started_at))
-            await self._obey(command)
+            call = call_of(row, self._register, since=row.ended_at or row.started_at)
+            await self._obey(command, call)
         return len(owed)
 
     @property
