@@ -10,7 +10,7 @@ from agents.desk import Desks
 from agents.door import COOKIE
 from agents.roster import EXTENSION
 from schemas.calls import AgentId
-from schemas.desktop import AgentState
+from schemas.desktop import AgentState, Reason
 from schemas.errors import NotFound, TooMany, Unauthorised, Unavailable
 from schemas.http import Asked, Asks, Nothing, Operation, Text, bind, require
 from schemas.identity import RIGHTS, Right, Role, Who
@@ -26,9 +26,7 @@ class Wish(Asks):
     """What an agent is to do."""
 
     do: Literal["ready", "pause", "offline"]
-    reason: Text | None = Field(
-        default=None, min_length=1, max_length=40, description="Needed for `pause`"
-    )
+    reason: Reason | None = Field(default=None, description="Needed for `pause`")
 
     @model_validator(mode="after")
     def _pauses_have_reasons(self) -> Self:

@@ -10,6 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from schemas.calls import CallOut
 
 Presence = Literal["offline", "ready", "ringing", "talking", "wrap_up", "paused"]
+Reason = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=40,
+        # A line break would end the AMI header it travels in: app_queue could not be told.
+        pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$",
+    ),
+]
+"""Why an agent takes no calls, in one line."""
 
 
 class Message(BaseModel):
@@ -128,7 +138,7 @@ class Pause(Command):
     """Take no calls."""
 
     do: Literal["pause"]
-    reason: str = Field(min_length=1, max_length=40)
+    reason: Reason
 
 
 class Offline(Command):
