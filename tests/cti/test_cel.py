@@ -118,6 +118,12 @@ def test_plumbing_is_no_person() -> None:
     assert story(START, line("HANGUP", 3.0)).cause == 0
 
 
+def test_records_that_tell_nothing_new_change_nothing() -> None:
+    leg = line("HANGUP", 6.0, uniqueid="n1-1700000000.2", channel="PJSIP/8001-00000002")
+    end = line("CHAN_END", 9.6)
+    assert story(START, QUEUE, PHONE, leg, OVER, HANGUP, end).outcome is Outcome.ANSWERED
+
+
 def test_a_browser_phone_is_its_agent() -> None:
     web = line("BRIDGE_ENTER", 5.0, uniqueid="n1-1.2", channel="PJSIP/w8001-00000002")
     assert story(START, QUEUE, web, HANGUP).agent == "8001"

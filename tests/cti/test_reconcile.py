@@ -20,6 +20,7 @@ from tests.cti.house import (
     answered,
     arrived,
     call,
+    eventually,
     flow,
     house,
     joined,
@@ -162,6 +163,7 @@ async def test_who_was_cut_off_is_closed_honestly_and_called_back(
         assert found.closed == 2
         assert (await h.row(call(1))).outcome == "failed"
         assert (await h.row(call(2))).outcome == "answered"
+        await eventually(lambda: h.count(CallbackRow, 2))
         async with sessions() as session:
             promised = set(await session.scalars(select(CallbackRow.caller)))
         assert promised == {"13900000001", "13900000002"}

@@ -204,6 +204,22 @@ class DeskClient:
     arrived: list[float] = field(default_factory=list)
     """Unix seconds of each of `told`."""
     more: asyncio.Event = field(default_factory=asyncio.Event)
+    socket: aiohttp.ClientWebSocketResponse | None = None
+
+    async def send(self, command: Row) -> None:
+        """Ask something."""
+        assert self.socket is not None
+        await self.socket.send_json(command)
+
+    async def answer(self, id: str, within: float = 20) -> Row:
+        """Return the answer to the command of this id."""
+        async with asyncio.timeout(within):
+            while True:
+                for said in self.told:
+                    if said["type"] == "answer" and said["id"] == id:
+                        return said
+                self.more.clear()
+                await self.more.wait()
 
     async def see(self, kind: str, *, past: int = 0, within: float = 20, **body: object) -> Row:
         """Return the body of the first change of this kind, past or to come, that fits.
@@ -246,6 +262,7 @@ async def desk(made: Stack, agent: str) -> AsyncIterator[DeskClient]:
         aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as http,
         http.ws_connect(made.web + "/ws/desk") as socket,
     ):
+        told.socket = socket
         told.snapshot = await socket.receive_json()
         reading = asyncio.create_task(read(socket))
         try:
