@@ -129,9 +129,9 @@ def serve() -> None:
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Show addresses and links."""
-    from hotline import up as supervisor
+    from hotline import running
 
-    found = run(supervisor.status(load()))
+    found = run(running.status(load()))
     table = table_of("part", "ok", "detail")
     for part, state in found["links"].items():
         table.add_row(part, "yes" if state["ok"] else "NO", cell(state.get("last_error")))

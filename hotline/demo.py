@@ -17,7 +17,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from agents import keys, roster
-from hotline import admin, logins, up
+from hotline import admin, logins, running
 from hotline.asterisk import install
 from hotline.asterisk.render import CarrierPhone, City
 from hotline.carrier import Behaviour, Carrier, CitizensCall
@@ -63,7 +63,7 @@ async def show(config: Config, out: Console, *, once: bool, as_json: bool) -> No
         Unavailable: the service does not run, or the call was not answered.
     """
     state = config.site.state / "run" / "demo.json"
-    addresses = await up.status(config)
+    addresses = await running.status(config)
     if once and state.exists():
         call = json.loads(state.read_text())
     else:
@@ -178,7 +178,7 @@ def _seconds(file: Path) -> float:
 
 @contextlib.asynccontextmanager
 async def _rest(config: Config) -> AsyncIterator[Rest]:
-    addresses = await up.status(config)
+    addresses = await running.status(config)
     async with admin.database(config) as session:
         token = await keys.create_token(session, role=Role.ADMIN, now=time.time(), label="demo")
     headers = {"Authorization": f"Bearer {token}"}
@@ -203,7 +203,7 @@ async def _city(
         raise Unavailable(
             f"test calls come from {TRUNK}, which is not in trunk.peers: add it to make them"
         )
-    addresses = await up.status(config)
+    addresses = await running.status(config)
     state = config.site.state.resolve()
     installation = install.find(config.asterisk.program, state)
     trunk_port = int(config.trunk.host.partition(":")[2] or 5060)

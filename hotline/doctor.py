@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from hotline import admin, db, exchange, up
+from hotline import admin, db, exchange, running
 from hotline.asterisk import install
 from hotline.config import Config
 from hotline.tell import plural, sentence
@@ -108,7 +108,7 @@ def _secrets(config: Config) -> tuple[str, str]:
 
 def _service(config: Config) -> tuple[str, str]:
     try:
-        found = asyncio.run(up.status(config))
+        found = asyncio.run(running.status(config))
     except Unavailable:
         return "not running", ""
     down = [name for name, link in found["links"].items() if not link["ok"]]

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 
 from agents import keys
-from hotline import admin, up
+from hotline import admin, running
 from hotline.config import Config
 from schemas.errors import Unavailable
 from schemas.identity import Role
@@ -36,7 +36,7 @@ async def show(config: Config, console: Console) -> None:
 
 async def _look(config: Config, http: aiohttp.ClientSession) -> Table:
     try:
-        found = await up.status(config)
+        found = await running.status(config)
         async with http.get(f"{found['web']}/api/v1/calls?limit={ROWS}") as answer:
             calls = await answer.json() if answer.status == 200 else []
     except (Unavailable, aiohttp.ClientError, OSError):

@@ -12,9 +12,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 from rich.console import Console
 
 from agents import roster
@@ -22,6 +20,7 @@ from hotline import admin, exchange, live, logins
 from hotline.asterisk.adopted import left_behind
 from hotline.asterisk.instance import Instance
 from hotline.config import PREFIX, Config
+from hotline.running import run_file, running, status
 from schemas.errors import Unavailable
 
 BACK_OFF = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -31,11 +30,6 @@ STEADY = 30.0
 UP_WITHIN = 120.0
 """Seconds until everything must be up, a first build of Asterisk included."""
 DOWN_WITHIN = 20.0
-
-
-def run_file(config: Config, name: str) -> Path:
-    """Return the path of a file about what runs."""
-    return config.site.state / "run" / name
 
 
 # ---- in the foreground
@@ -227,16 +221,6 @@ async def _controller(config: Config, environment: dict[str, str]) -> str:
 # ---- in the background
 
 
-def running(config: Config) -> int | None:
-    """Return the process id of a running `up`, or None."""
-    try:
-        pid = int(json.loads(run_file(config, "up.json").read_text())["pid"])
-        os.kill(pid, 0)
-    except (OSError, ValueError, KeyError):
-        return None
-    return pid
-
-
 def start_in_background(config: Config, file: Path, console: Console) -> None:
     """Start `up` as a process of its own and return when every link is up.
 
@@ -292,21 +276,3 @@ def stop(config: Config) -> str:
             return "stopped"
         time.sleep(0.1)
     raise Unavailable(f"process {pid} does not end; calls may be up: `kill {pid}` once more")
-
-
-async def status(config: Config) -> dict[str, Any]:
-    """Return addresses and links of the running service.
-
-    Raises:
-        Unavailable: no controller answers.
-    """
-    try:
-        addresses = json.loads(run_file(config, "serve.json").read_text())
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http,
-            http.get(addresses["web"] + "/status") as answer,
-        ):
-            found = await answer.json()
-    except (OSError, ValueError, KeyError, aiohttp.ClientError, TimeoutError) as error:
-        raise Unavailable("the controller does not answer; `hotline up` starts it") from error
-    return {**found, **addresses}
