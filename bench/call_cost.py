@@ -54,9 +54,7 @@ async def _round(service: Stack, side: str, rate: float, seconds: float) -> Roun
     assert asterisk is not None
     ours = side == "ours"
     before = sipp.cpu_seconds(asterisk), sipp.cpu_seconds(service.pid) if ours else 0.0
-    calling = await service.citizens(
-        rows, rate=rate, hold=TALK + 1.0, key_after=KEY_AFTER, rtp=20000
-    )
+    calling = await service.citizens(rows, rate=rate, hold=TALK + 1.0, key_after=KEY_AFTER)
     tally = await calling.wait()
     await asyncio.sleep(2)  # the ledger's last rows belong to the cost
     after = sipp.cpu_seconds(asterisk), sipp.cpu_seconds(service.pid) if ours else 0.0

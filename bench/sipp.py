@@ -124,7 +124,7 @@ def citizens(
     port: int,
     key_after: float = 0.0,
     audio: bool = True,
-    rtp: int = 30000,
+    rtp: int,
     limit: int = 0,
 ) -> Sipp:
     """Return citizens who call *exchange*, one for each of *rows* (caller, dialled, headers).
@@ -132,6 +132,7 @@ def citizens(
     Args:
         rate: new calls a second.
         hold: seconds to stay after the answer (and the key).
+        rtp: first media port; the next ones are taken as they are needed.
         key_after: seconds after the answer at which 0 is pressed; 0: no key.
         limit: most calls at once; 0: no limit.
     """

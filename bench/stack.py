@@ -218,6 +218,7 @@ class Stack:
             rate=rate,
             hold=hold,
             port=free_port(sipp.CITIZENS, socket.SOCK_DGRAM),
+            rtp=free_port(sipp.CITIZENS, socket.SOCK_DGRAM),
             **more,
         )
         await calling.start()

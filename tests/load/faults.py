@@ -70,9 +70,7 @@ def rows(stack: Stack, query: str) -> list[Any]:
 
 async def call_and_hear(stack: Stack, number: str, callers: list[str], *, hold: float) -> None:
     """Let *callers* dial *number* at once and stay *hold* seconds after Asterisk's answer."""
-    calling = await stack.citizens(
-        [(caller, number, "") for caller in callers], rate=10, hold=hold, rtp=50000
-    )
+    calling = await stack.citizens([(caller, number, "") for caller in callers], rate=10, hold=hold)
     tally = await calling.wait()
     assert tally.failed == 0, tally
 
