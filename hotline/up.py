@@ -17,6 +17,7 @@ from rich.console import Console
 
 from agents import roster
 from hotline import admin, exchange, live, logins
+from hotline import config as settings
 from hotline.asterisk.adopted import left_behind
 from hotline.asterisk.instance import Instance
 from hotline.config import PREFIX, Config
@@ -50,7 +51,8 @@ async def run(config: Config, file: str, console: Console) -> None:
         if left.adopt() and 0 in _asterisk_ports(config):
             await left.stop()  # nobody knows any more where it listens
         environment = _ports(config, asterisk_runs=left.alive)
-        config = _with(config, environment)
+        os.environ.update(environment)  # for us as for our children
+        config = settings.load(Path(file), os.environ)
         async with admin.database(config) as session:
             await logins.make(config, session)
             agents = await roster.load(session)
@@ -137,12 +139,6 @@ def _ports(config: Config, *, asterisk_runs: bool = False) -> dict[str, str]:
     if taken:
         raise Unavailable("ports that cannot be had:\n  " + "\n  ".join(taken))
     return chosen
-
-
-def _with(config: Config, environment: dict[str, str]) -> Config:
-    """Return *config* with what *environment* sets, for us as for our children."""
-    os.environ.update(environment)
-    return Config(**{name: getattr(config, name) for name in Config.model_fields})
 
 
 async def _keep(name: str, console: Console, life: Callable[[], Awaitable[str]]) -> None:
