@@ -17,7 +17,6 @@ OLDEST = (20,)
 BINARIES = ("usr/sbin/asterisk", "usr/local/sbin/asterisk", "usr/bin/asterisk")
 PACKAGES = "asterisk,asterisk-moh-opsound-wav,ca-certificates"
 SUITE = "sid"  # Debian's releases carry no Asterisk; sid has the current LTS
-MIRROR = ""
 _INSTANCES = PurePosixPath("/srv/hotline")
 
 
@@ -118,12 +117,13 @@ def build(root: Path, *, say: Callable[[str], None]) -> Installation:
         for left in root.parent.glob(f".{root.name}.new-*"):  # of a builder that died
             shutil.rmtree(left)
         new = root.parent / f".{root.name}.new-{os.getpid()}"
-        mirror = os.environ.get("HOTLINE_DEBIAN_MIRROR", MIRROR)
+        # without one mmdebstrap takes the suite's own
+        mirror = [own] if (own := os.environ.get("HOTLINE_DEBIAN_MIRROR")) else []
         say(f"building a private Asterisk in {root} (about 360 MB, half a minute)")
         try:
             _run(
                 mmdebstrap, "--variant=minbase", "--aptopt=Acquire::Check-Valid-Until \"false\"",
-                f"--include={PACKAGES}", SUITE, str(new), mirror,
+                f"--include={PACKAGES}", SUITE, str(new), *mirror,
             )  # fmt: skip
             _no_name_lookups(new)
             _at(new)
