@@ -23,6 +23,7 @@ from schemas.events import (
     Happened,
     HungUp,
     PromptPlayed,
+    QueueJoined,
     Vanished,
 )
 
@@ -96,11 +97,12 @@ class Inbox:
             return
         if isinstance(event, AgentRinging) and event.agent in call.ringing:
             return  # told twice: by our dialplan before the INVITE and by app_queue after it
-        if call.number is None and call.state is not State.ENDED:
+        if call.attribution is None and call.state is not State.ENDED:
+            # no flow said which number was dialled: it never ran, or died before it was written
             match event:
-                case FellBack(redirecting=redirecting):
+                case FellBack(redirecting=redirecting) | QueueJoined(redirecting=redirecting):
                     call, _ = step(call, self._attribute(event, call.did or "", redirecting))
-                case HungUp() | Vanished() if call.attribution is None:
+                case HungUp() | Vanished():
                     call, _ = step(call, self._attribute(event, call.did or "", ""))
         try:
             after, commands = step(call, event)

@@ -19,8 +19,11 @@ from schemas.numbers import Number, Register
 
 log = logging.getLogger(__name__)
 
-STEP = 30
-"""Seconds one step of the flow may take before Asterisk takes the caller back."""
+STEP = 14
+"""Seconds one step of the flow may take before Asterisk takes the caller back.
+
+The longest is the offer of a transfer: a prompt of at most 10 s and 3 s for the key.
+"""
 SOUNDS = "hotline/"
 """Folder of our prompts among Asterisk's sounds."""
 

@@ -56,6 +56,8 @@ class Trunk(Section):
     peers: tuple[IPv4Network, ...] = (IPv4Network("127.0.0.2/32"),)
     host: str = Field(default="127.0.0.2:5060", pattern=r"^[\w.-]+(:\d{1,5})?$")
     """Where outgoing calls go."""
+    qualify: Annotated[int, Field(ge=0, le=3600)] = 0
+    """Seconds between two OPTIONS that ask whether the carrier lives; 0: never, just call."""
 
 
 class Ami(Section):

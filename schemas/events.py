@@ -84,6 +84,8 @@ class QueueJoined(CallEvent):
     position: int
     caller: str = ""
     """The caller's number once the dialplan has filtered it; the arrival knows none yet."""
+    redirecting: str = ""
+    """Redirecting number, known when Asterisk's own records tell of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

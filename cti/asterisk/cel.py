@@ -111,7 +111,14 @@ def events(found: Iterable[Record]) -> Iterator[Event]:
                 queue, joined = r.data.partition(",")[0], r.at
                 if queue == "fallback":
                     yield FellBack(call=r.call, at=r.at, reason="cel", redirecting=r.rdnis)
-                yield QueueJoined(call=r.call, at=r.at, queue=queue, position=0, caller=r.caller)
+                yield QueueJoined(
+                    call=r.call,
+                    at=r.at,
+                    queue=queue,
+                    position=0,
+                    caller=r.caller,
+                    redirecting=r.rdnis,
+                )
             case Record(type="APP_START", own=True, app="Dial"):
                 yield TransferDialled(call=r.call, at=r.at, target=r.exten)
             case Record(type="BRIDGE_ENTER", own=False) if talking is None:

@@ -153,6 +153,22 @@ async def test_what_ended_while_we_were_away_is_closed_by_asterisks_own_word(
         assert (await h.row(call(2))).outcome == "abandoned_in_queue"
 
 
+async def test_a_call_whose_flow_was_never_written_down_is_booked_to_the_number_dialled(
+    engine: AsyncEngine, sessions: Sessions, tmp_path: Path
+) -> None:
+    own = {"uniqueid": call(1), "call": call(1), "channel": "PJSIP/trunk-00000001"}
+    lines = [
+        line("CHAN_START", 1.0, exten="12345", **own),
+        line("APP_START", 3.0, app="Queue", data="citizens", rdnis="12336", **own),
+        line("HANGUP", 9.0, **own),
+    ]
+    (tmp_path / "Master.csv").write_text("\n".join(lines) + "\n")
+    async with house(engine, sessions) as h:
+        await resync(h, Exchange(), tmp_path / "Master.csv")
+        row = await h.row(call(1))
+        assert (row.number, row.outcome) == ("12336", "abandoned_in_queue")
+
+
 async def test_who_was_cut_off_is_closed_honestly_and_called_back(
     engine: AsyncEngine, sessions: Sessions, tmp_path: Path
 ) -> None:

@@ -47,7 +47,7 @@ async def test_a_call_to_12345_takes_three_commands(
         side = asterisk_side(server.port)
         await side.call(block("12345"))
     assert side.commands == [
-        ["SET", "VARIABLE", "TIMEOUT(absolute)", "30"],
+        ["SET", "VARIABLE", "TIMEOUT(absolute)", "14"],
         ["STREAM", "FILE", "hotline/greeting", "0123456789*#"],
         side.commands[-1],
     ]
