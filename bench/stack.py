@@ -176,9 +176,10 @@ class Stack:
         """Sign every agent on and wait until app_queue knows them."""
         await asyncio.gather(*(self.wish(agent, "ready") for agent, _ in self.agents))
         wanted = {agent for agent, _ in self.agents}
-        await self.until(lambda: self._members(), lambda there: wanted <= there)
+        await self.until(self.members, lambda there: wanted <= there)
 
-    async def _members(self) -> set[str]:
+    async def members(self) -> set[str]:
+        """Return the agents that app_queue holds in the general queue."""
         said = await self.asterisk.console("queue show citizens")
         return {line.split()[0] for line in said.splitlines() if "PJSIP/" in line}
 

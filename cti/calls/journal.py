@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import func, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -126,12 +126,11 @@ async def write(connection: AsyncConnection, calls: Any, timeline: Any, *, node:
     if rows:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         statement: Any = dialect.insert(CallRow)
+        fresh = {name: statement.excluded[name] for name in _CALL_COLUMNS if name != "id"}
+        # a call adopted after a restart no longer knows how it was routed; the ledger does
+        fresh["route"] = func.coalesce(fresh["route"], CallRow.route)
         await connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["id"],
-                set_={name: statement.excluded[name] for name in _CALL_COLUMNS if name != "id"},
-            ),
-            rows,
+            statement.on_conflict_do_update(index_elements=["id"], set_=fresh), rows
         )
     if timeline:
         await connection.execute(insert(TimelineRow), list(timeline))

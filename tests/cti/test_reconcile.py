@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from cti.asterisk.cel_file import CelFile
 from cti.calls import journal
 from cti.calls.reconcile import Findings, Reconciler
-from schemas.calls import Call, Outcome, State
+from schemas.calls import Call, Outcome, Route, RouteKind, State
+from schemas.events import HungUp
 from schemas.tables import CallbackRow, CallRow, TicketRow
 from tests.cti.house import (
     NODE,
@@ -133,6 +134,18 @@ async def test_calls_that_live_go_on_where_they_were(
         assert (found.living, found.adopted, found.closed) == (3, 2, 0)
         states = {c.id: c.state for c in h.registry.all()}
         assert states == {call(1): State.QUEUED, call(2): State.TALKING, call(3): State.NEW}
+
+
+async def test_a_restart_does_not_forget_the_route(
+    engine: AsyncEngine, sessions: Sessions, tmp_path: Path
+) -> None:
+    route = Route(kind=RouteKind.QUEUE, queue="citizens")
+    async with house(engine, sessions) as h:
+        await written(h, open_call(1, State.TALKING, agent="8001", answered_at=4.0, route=route))
+        await resync(h, Exchange(1), tmp_path / "none")
+        await h.put(HungUp(call=call(1), at=9.0, cause=16))
+        row = await h.row(call(1))
+        assert (row.outcome, row.route) == ("answered", "queue:citizens")
 
 
 async def test_what_ended_while_we_were_away_is_closed_by_asterisks_own_word(

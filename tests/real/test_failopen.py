@@ -222,6 +222,9 @@ async def test_a_new_controller_knows_who_waits_and_who_talks(
     service: Stack, city: Carrier, line: raw_sip.Line
 ) -> None:
     talking, waiting = str(next(_callers)), str(next(_callers))
+    for agent, _ in service.agents:  # nobody else may take the one who waits
+        await service.wish(agent, "offline")
+    await service.until(service.members, lambda there: not there)
     await service.wish("2002", "ready")
     first = line.invite("12345", caller=talking)
     await first.hears()
@@ -236,10 +239,10 @@ async def test_a_new_controller_knows_who_waits_and_who_talks(
     await revive(service)
     talk = await whole.row(service, talking, has(state="talking", agent="2002"))
 
-    async def agent() -> whole.Row:
+    async def second_agent() -> whole.Row:
         return dict(await service.get("/api/v1/agents/2002"))
 
-    await service.until(agent, has(state="talking", call=talk["id"]))
+    await service.until(second_agent, has(state="talking", call=talk["id"]))
     await whole.row(service, waiting, has(state="queued", queue="citizens", number="12320"))
     async with whole.desk(service, "2002") as desk:
         assert desk.snapshot["me"]["state"] == "talking"

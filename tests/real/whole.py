@@ -31,7 +31,6 @@ from hotline.asterisk.render import CarrierPhone, City
 from hotline.carrier import Carrier
 from schemas.errors import Unavailable
 from schemas.identity import Role
-from tests.real import raw_sip
 
 CARRIER, PHONES = "127.0.0.2", "127.0.0.3"
 Row = dict[str, Any]
@@ -69,21 +68,10 @@ async def service(
     async with stack(folder, agents=agents, run=False, **overrides) as made:
         for unit in skilled:
             await made.people(1, skills=[unit])
-        async with raw_sip.line(made.sip, port=trunk_port(made)):
-            await made.start()
-            await _carrier_reached(made)
+        await made.start()
         if skilled:
             await _staffed(made, skilled)
         yield made
-
-
-async def _carrier_reached(made: Stack) -> None:
-    """Wait until the exchange has found its carrier: it looks again only after 30 s."""
-
-    async def trunk() -> str:
-        return await made.asterisk.console("pjsip show aor trunk")
-
-    await made.until(trunk, lambda said: " Avail " in said)
 
 
 async def _staffed(made: Stack, units: Sequence[str]) -> None:
