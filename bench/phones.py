@@ -4,6 +4,7 @@ No media: what is measured here is signalling. The SIP is as little as a registr
 """
 
 import asyncio
+import contextlib
 import hashlib
 import re
 import time
@@ -49,7 +50,12 @@ class Phones(asyncio.DatagramProtocol):
     async def registered(self) -> None:
         """Wait until the exchange knows every phone."""
         async with asyncio.timeout(30):
-            await self._all.wait()
+            while not self._all.is_set():  # UDP: a burst of REGISTERs may lose some
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(1.0):
+                        await self._all.wait()
+                for extension in self._agents.keys() - self._registered:
+                    self._register(extension, "")
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Take one SIP message."""

@@ -137,6 +137,7 @@ class Stack:
             self._http = aiohttp.ClientSession(
                 headers={"Authorization": f"Bearer {self.token}"},
                 timeout=aiohttp.ClientTimeout(total=30),
+                connector=aiohttp.TCPConnector(limit=0),  # each open desk holds one
             )
         return self._http
 
