@@ -7,6 +7,9 @@ PY := .venv/bin/python
 # modules without I/O: every branch of theirs is tested
 PURE := schemas/numbers.py,schemas/events.py,schemas/commands.py,ivr/agi_wire.py,ivr/flow.py,ivr/routing.py,cti/calls/machine.py,cti/calls/sla.py,cti/asterisk/ami_events.py,cti/asterisk/cel.py,agents/presence.py,agents/lockout.py
 
+# its items share one name, of which xdist would run one
+FUZZ := tests/hotline/test_fuzz.py
+
 .PHONY: run down test check unit real load bench wheel clean
 
 run: ## start everything, make one real call, print where to go
@@ -21,7 +24,8 @@ test: ## everything that must hold before a change lands
 	@deploy/prepare test
 	@$(HOTLINE) asterisk install
 	@$(MAKE) --no-print-directory check
-	@$(PY) -m pytest -n 2 --dist loadgroup --cov --cov-report=
+	@$(PY) -m pytest $(FUZZ) --cov --cov-report=
+	@$(PY) -m pytest -n 2 --dist loadgroup --ignore=$(FUZZ) --cov --cov-append --cov-report=
 	@$(PY) -m coverage report --skip-covered --sort=cover | tail -n 40
 	@$(PY) -m coverage report --include="$(PURE)" --fail-under=100 >/dev/null || { echo "a pure module is not wholly covered:"; $(PY) -m coverage report --include="$(PURE)" --show-missing; exit 1; }
 

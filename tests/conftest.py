@@ -174,3 +174,11 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 def sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
     """Return what makes sessions that may write."""
     return db.writers(engine)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse items that share a name under xdist: it would run one of them and say nothing."""
+    names = [item.nodeid for item in items]
+    if "PYTEST_XDIST_WORKER" in os.environ and len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise pytest.UsageError(f"run these without -n: {', '.join(twice)}")
