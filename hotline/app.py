@@ -281,7 +281,9 @@ class Controller:
             self.desks.set_roster(agents)
         if self.link.up and (agents, self.link.state.since) != self._known_by_asterisk:
             await exchange.refresh_agents(self.config, agents)
-            await self.queues.staff({a.id: a.skills for a in agents})
+            # a skill whose unit has left the register has no queue any more
+            units = self.register.units
+            await self.queues.staff({a.id: [s for s in a.skills if s in units] for a in agents})
             self._known_by_asterisk = (agents, self.link.state.since)
         self._roster = agents
 

@@ -72,7 +72,9 @@ class Queues:
         return unit in self._staffed
 
     async def staff(self, skills: Mapping[str, Collection[str]]) -> None:
-        """Open the queues of all units that are somebody's skill, and close the others.
+        """Open the queues of all units that are somebody's skill; send nobody new to the others.
+
+        Members of a queue that is nobody's skill any more stay, for who still waits in it.
 
         Args:
             skills: owner-unit codes by agent.
