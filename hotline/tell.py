@@ -79,7 +79,14 @@ def _as_json(error: Told) -> dict[str, object]:
     """Return *error* in the shape that REST gives it."""
     if isinstance(error, Faulty):
         faults = [
-            {"file": f.file, "line": f.line, "key": f.key, "reason": f.reason} for f in error.faults
+            {
+                "file": f.file,
+                "line": f.line,
+                "column": f.column,
+                "key": f.key,
+                "reason": f.reason,
+            }
+            for f in error.faults
         ]
         message = f"{plural(len(faults))}; nothing was changed"
         return {"error": error.code, "message": message, "details": {"faults": faults}}

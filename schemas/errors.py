@@ -74,9 +74,13 @@ class Fault:
     key: str
     """Column, key or setting."""
     reason: str
+    column: int | None = None
+    """Character in the line where it begins, from 1."""
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
+        if self.line and self.column:
+            place = f"{place}:{self.column}"
         return f"{place}: {self.key}: {self.reason}"
 
 
