@@ -13,7 +13,7 @@ from typing import Protocol
 from ivr import flow
 from ivr.agi import CommandFailed, Session
 from ivr.routing import Facts, attribute, facts_from
-from schemas.calls import Route, unit_queue
+from schemas.calls import Route, skill_queue
 from schemas.events import Event, FlowStarted, PromptPlayed, RouteChosen
 from schemas.numbers import Number, Register
 
@@ -92,7 +92,7 @@ class Inbound:
         """Return *route* with the unit's own queue where somebody serves it before the others."""
         if route.skill is None or not self.staffed(route.skill):
             return route
-        return replace(route, queue=unit_queue(route.skill))
+        return replace(route, queue=skill_queue(route.skill))
 
     async def _perform(
         self, session: Session, facts: Facts, move: flow.Say | flow.Hear

@@ -21,9 +21,21 @@ FALLBACK_QUEUE = "fallback"
 """Queue the dialplan uses by itself when no controller tells it better."""
 
 
-def unit_queue(unit: str) -> str:
-    """Return the queue of an owner unit's matters; agents with that skill are rung first."""
-    return f"unit-{unit}"
+SKILL = "skill-"
+"""How the code of a skill begins that is no owner unit's: `skill-dialect`, `skill-night`."""
+
+
+def skill_queue(skill: str) -> str:
+    """Return the queue of *skill*: an owner unit's code, or a code that begins with `SKILL`.
+
+    Agents with that skill are rung first.
+    """
+    return skill if skill.startswith(SKILL) else f"unit-{skill}"
+
+
+def agent_queue(agent: str) -> str:
+    """Return the queue that rings one agent alone: who knows the caller already."""
+    return f"agent-{agent}"
 
 
 class Outcome(StrEnum):
@@ -47,6 +59,8 @@ class RouteKind(StrEnum):
 
     QUEUE = "queue"
     TRANSFER = "transfer"
+    MESSAGE = "message"
+    """The caller leaves a message (留言) and is called back."""
     HANGUP = "hangup"
 
 
@@ -66,11 +80,15 @@ class Route:
     seat_seconds: int = 0
     target: str | None = None
     """Number to dial over the trunk (transfer)."""
+    agent: str | None = None
+    """Extension of the agent who is rung before the queue: they know this caller."""
     outcome: Outcome | None = None
     """Set when the flow itself is the whole answer (notice heard, then hang-up)."""
 
     def __str__(self) -> str:
         match self.kind:
+            case RouteKind.QUEUE if self.agent:
+                return f"queue:{agent_queue(self.agent)}>{self.queue}"
             case RouteKind.QUEUE if self.seat_queue:
                 return f"queue:{self.seat_queue}>{self.queue}"
             case RouteKind.QUEUE:
@@ -78,7 +96,7 @@ class Route:
             case RouteKind.TRANSFER:
                 return f"transfer:{self.target}"
             case _:
-                return "hangup"
+                return str(self.kind)
 
 
 class State(StrEnum):

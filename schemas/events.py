@@ -38,6 +38,8 @@ class FlowStarted(CallEvent):
     """Normalised number the attribution rests on; for an unknown number its digits."""
     chain: tuple[str, ...] = ()
     """Numbers of the redirection chain, first dialled first."""
+    version: int = 0
+    """Published version of the dialplan that this call runs on to its end; 0: none published."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,36 @@ class PromptPlayed(CallEvent):
     prompt: str
     seconds: float
     key: str | None
+    step: str = ""
+    """`flow/step` that played it."""
+    left: bool = False
+    """The caller hung up while it played."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waited(CallEvent):
+    """The flow waited for a key or a word after its prompts."""
+
+    step: str
+    seconds: float
+    key: str | None
+    left: bool = False
+    """The caller hung up meanwhile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowFailed(CallEvent):
+    """A step of the flow could not do what it says; the caller went on without it."""
+
+    step: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageStarted(CallEvent):
+    """The caller begins to leave a message (留言); `file` is relative to the recordings folder."""
+
+    file: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +230,9 @@ Event = (
     | FlowStarted
     | Attributed
     | PromptPlayed
+    | Waited
+    | FlowFailed
+    | MessageStarted
     | RouteChosen
     | FellBack
     | QueueJoined

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cti.asterisk.ami import ActionRefused
-from schemas.calls import GENERAL_QUEUE, unit_queue
+from schemas.calls import GENERAL_QUEUE, skill_queue
 
 log = logging.getLogger(__name__)
 
@@ -89,14 +89,14 @@ class Queues:
             for unit in sorted(units):
                 penalty = 0 if unit in own else UNSKILLED
                 await self._add(
-                    unit_queue(unit), member.agent, member.interface, penalty, member.paused
+                    skill_queue(unit), member.agent, member.interface, penalty, member.paused
                 )
         self._staffed = units
 
     async def join(self, agent: str, interface: str, skills: Collection[str], /) -> None:
         """Make *agent* an unpaused member of every queue, with the least penalty where skilled."""
         penalties = {GENERAL_QUEUE: 0} | {
-            unit_queue(unit): 0 if unit in skills else UNSKILLED for unit in self._units
+            skill_queue(unit): 0 if unit in skills else UNSKILLED for unit in self._units
         }
         await asyncio.gather(
             *(self._add(queue, agent, interface, p) for queue, p in penalties.items())

@@ -22,8 +22,10 @@ from schemas.events import (
     CallEvent,
     Event,
     FellBack,
+    FlowFailed,
     FlowStarted,
     HungUp,
+    MessageStarted,
     PromptPlayed,
     QueueJoined,
     QueueLeft,
@@ -34,6 +36,7 @@ from schemas.events import (
     TransferDialled,
     TransferEnded,
     Vanished,
+    Waited,
 )
 from schemas.numbers import PROBE_CALLER
 
@@ -107,10 +110,16 @@ TRANSITIONS: Mapping[State, Mapping[type[CallEvent], State]] = {
     S.ENDED: {},
 }
 
+OWED: Mapping[Outcome, str] = {
+    Outcome.ABANDONED_IN_QUEUE: "abandoned",
+    Outcome.CALLBACK_PROMISED: "promised",
+}
+"""Outcomes that owe the caller a call, with the reason as the promise has it."""
+
 REFUSED = frozenset({34, 42})
 """Q.850 causes of a call that Asterisk itself turned away: no circuit, congestion."""
 
-NOTES = (PromptPlayed, RecordingStarted, TicketOpened)
+NOTES = (PromptPlayed, Waited, FlowFailed, MessageStarted, RecordingStarted, TicketOpened)
 """Events that add a fact and leave the state alone."""
 
 
@@ -127,14 +136,14 @@ def step(call: Call, event: Event) -> tuple[Call, tuple[Command, ...]]:
             return _attribute(call, event), ()
         case Attributed():
             return call, ()
-        case RecordingStarted(file=file):
+        case RecordingStarted(file=file) | MessageStarted(file=file):
             return replace(call, recording=call.recording or file), ()
         case AgentFinished() | AgentMissed() if call.state is S.ENDED:
             return call, ()  # news of the agent's leg, later than the caller's own hang-up
     if call.state is S.ENDED:
         raise ImpossibleEvent(call.state, event)
     match event:
-        case PromptPlayed():
+        case PromptPlayed() | Waited() | FlowFailed():
             return call, ()
         case CallArrived():
             return _arrive(call, event), ()
@@ -224,7 +233,7 @@ def _end(call: Call, event: HungUp) -> tuple[Call, tuple[Command, ...]]:
         cause=event.cause,
         ringing=(),
     )
-    return ended, _promise(ended, "abandoned" if outcome is Outcome.ABANDONED_IN_QUEUE else None)
+    return ended, _promise(ended, OWED.get(outcome))
 
 
 def _vanish(call: Call, event: Vanished) -> tuple[Call, tuple[Command, ...]]:
@@ -243,7 +252,7 @@ def _vanish(call: Call, event: Vanished) -> tuple[Call, tuple[Command, ...]]:
     )
     if event.lost:  # cut off by us: owed a call even when somebody had answered
         return ended, _promise(ended, "lost")
-    return ended, _promise(ended, "abandoned" if outcome is Outcome.ABANDONED_IN_QUEUE else None)
+    return ended, _promise(ended, OWED.get(outcome))
 
 
 def _outcome(call: Call, cause: int = 0) -> Outcome:
