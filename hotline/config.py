@@ -27,6 +27,7 @@ NOT_SETTINGS = frozenset(
         "HOTLINE_KEEP",
         "HOTLINE_MODELS",
         "HOTLINE_TEST_POSTGRES",
+        "HOTLINE_TOKEN",
     }
 )
 """Variables with our prefix that are no settings of the file."""
@@ -46,6 +47,7 @@ class Config(BaseModel):
     web: sections.Web = sections.Web()
     database: sections.Database = sections.Database()
     calls: sections.Calls = sections.Calls()
+    dialplan: sections.Dialplan = sections.Dialplan()
     logging: sections.Logging = sections.Logging()
 
     @property

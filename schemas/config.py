@@ -116,6 +116,27 @@ class Calls(Section):
     """Concurrent calls one controller accepts; beyond it the dialplan's fallback queue serves."""
 
 
+class Dialplan(Section):
+    """[dialplan] - publishing what the telephony admins write."""
+
+    two_persons: bool = False
+    """A published version waits until somebody else than its author approves it."""
+    watch_minutes: Annotated[float, Field(ge=0, le=1440)] = 10.0
+    """Minutes to watch the calls after a change, and to take it back when it harms; 0: never."""
+    watch_failed_calls: Annotated[int, Field(ge=1, le=1000)] = 3
+    """Calls whose flow failed since the change, at least, to take it back."""
+    watch_failed_points: Annotated[float, Field(ge=0, le=100)] = 5.0
+    """Percentage points that failures may grow by against the hour before."""
+    watch_points: Annotated[float, Field(ge=1, le=100)] = 10.0
+    """Percentage points that abandonment may grow, or answers in time fall, by."""
+    watch_calls: Annotated[int, Field(ge=10, le=10_000)] = 30
+    """Calls that must have come, before and since, for abandonment and answers to count."""
+    keep_versions: Annotated[int, Field(ge=2, le=10_000)] = 50
+    """Published versions to keep."""
+    apply_within: Seconds = 30.0
+    """Seconds that `publish` waits for the controller and Asterisk to run a new version."""
+
+
 class Logging(Section):
     """[logging] - what is said, and how."""
 
