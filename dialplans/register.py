@@ -16,11 +16,14 @@ from schemas.numbers import MAIN_NUMBER, Integration, Number, Register, normalis
 
 SEAT_SECONDS = 10
 """Seconds an owner's seat rings when the file does not say."""
-FLOWS = {
-    Integration.INTEGRATED: ("integrated", "main"),
-    Integration.DUAL_RUN: ("dual_run",),
-    Integration.NOT_INTEGRATED: ("not_integrated",),
+OF_CLASS = {
+    "main": Integration.INTEGRATED,
+    "integrated": Integration.INTEGRATED,
+    "dual_run": Integration.DUAL_RUN,
+    "dual_run_office": Integration.DUAL_RUN,
+    "not_integrated": Integration.NOT_INTEGRATED,
 }
+"""Flows that are made for one class; any other flow serves every class."""
 CHINESE = {
     "整合": Integration.INTEGRATED,
     "双轨运行": Integration.DUAL_RUN,
@@ -89,13 +92,6 @@ def _name(text: str) -> str:
     return text
 
 
-def _flow(text: str) -> str:
-    known = [flow for flows in FLOWS.values() for flow in flows]
-    if text not in known:
-        raise ValueError(f"must be one of {' '.join(sorted(known))}")
-    return text
-
-
 Dialled = Annotated[str, AfterValidator(_digits(3, 15))]
 
 
@@ -120,7 +116,9 @@ class Row(BaseModel):
         str,
         AfterValidator(_like(r"[a-z0-9][a-z0-9-]{0,63}", "a prompt's id: a-z 0-9 and hyphens")),
     ] = ""
-    flow: Annotated[str, AfterValidator(_flow)] = ""
+    flow: Annotated[
+        str, AfterValidator(_like(r"[a-z][a-z0-9_-]{0,39}", "a flow's name: a-z 0-9 _ -"))
+    ] = ""
     seat: Dialled | None = None
     seat_seconds: Annotated[int | None, BeforeValidator(_whole(3, 60))] = None
     onward: Dialled | None = None
@@ -148,32 +146,39 @@ class Entry:
         return column not in self.bad and getattr(self.row, column) is None
 
 
-def load(path: Path, prompts: Collection[str] | None = None) -> Register:
+def load(
+    path: Path, prompts: Collection[str] | None = None, flows: Collection[str] | None = None
+) -> Register:
     """Return the register in *path*.
 
     Args:
         prompts: ids of the prompts there are; None leaves the notices unchecked.
+        flows: names of the flows there are; None leaves them unchecked.
 
     Raises:
         Faulty: with every fault of the file.
     """
-    entries, faults = _read(path, prompts)
+    entries, faults = _read(path, prompts, flows)
     if faults:
         raise Faulty(faults)
     return Register(MappingProxyType({e.row.number: _number(e.row) for e in entries}))
 
 
-def check(path: Path, prompts: Collection[str] | None = None) -> tuple[Fault, ...]:
+def check(
+    path: Path, prompts: Collection[str] | None = None, flows: Collection[str] | None = None
+) -> tuple[Fault, ...]:
     """Return every fault of the register in *path*, in the order of its lines."""
-    return tuple(_read(path, prompts)[1])
+    return tuple(_read(path, prompts, flows)[1])
 
 
-def _read(path: Path, prompts: Collection[str] | None) -> tuple[list[Entry], list[Fault]]:
+def _read(
+    path: Path, prompts: Collection[str] | None, flows: Collection[str] | None
+) -> tuple[list[Entry], list[Fault]]:
     lines, faults = read_table(path, required=COLUMNS, optional=["note"], many_lines=["note"])
     file = str(path)
     entries = [_entry(line, file, faults) for line in lines]
     found = [
-        *(_row_faults(e, prompts) for e in entries),
+        *(_row_faults(e, prompts, flows) for e in entries),
         _clashes(entries),
         _one_line_one_story(entries),
         _one_owner_one_code(entries),
@@ -208,14 +213,19 @@ def _entry(line: Line, file: str, faults: list[Fault]) -> Entry:
     return Entry(line.line, row, frozenset(bad))
 
 
-def _row_faults(entry: Entry, prompts: Collection[str] | None) -> Found:
+def _row_faults(
+    entry: Entry, prompts: Collection[str] | None, flows: Collection[str] | None
+) -> Found:
     row, line = entry.row, entry.line
     if prompts is not None and entry.has("notice") and row.notice not in prompts:
         yield line, "notice", f"there is no prompt {quote(row.notice)}"
+    if flows is not None and entry.has("flow") and row.flow not in flows:
+        there = " ".join(sorted(flows)) or "none at all"
+        yield line, "flow", f"there is no flow {quote(row.flow)}; there are {there}"
     if row.integration is None:
         return
-    if entry.has("flow") and row.flow not in FLOWS[row.integration]:
-        fitting = " or ".join(FLOWS[row.integration])
+    if entry.has("flow") and OF_CLASS.get(row.flow, row.integration) is not row.integration:
+        fitting = " or ".join(f for f, of in OF_CLASS.items() if of is row.integration)
         yield line, "flow", f"{row.flow} does not fit {row.integration}, which needs {fitting}"
     dual = row.integration is Integration.DUAL_RUN
     apart = row.integration is Integration.NOT_INTEGRATED

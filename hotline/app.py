@@ -36,14 +36,16 @@ from cti.inbox import Inbox
 from hotline import db, exchange, web
 from hotline.asterisk.render import AMI_USER
 from hotline.config import Config, secret
+from hotline.lookups import Lookups
 from ivr import routing
 from ivr.agi import AgiServer
 from ivr.inbound import Inbound
 from ivr.presence import HotKey, Presence
 from schemas.calls import AgentId, Call, CallOut, State
+from schemas.city import City
 from schemas.errors import HotlineError
 from schemas.events import Attributed, Event
-from schemas.numbers import Number, Register
+from schemas.numbers import Number
 from schemas.tables import CallRow
 
 log = logging.getLogger(__name__)
@@ -66,10 +68,11 @@ class Part:
 class Controller:
     """Everything `hotline serve` holds; built once, run once."""
 
-    def __init__(self, config: Config, engine: AsyncEngine, register: Register) -> None:
+    def __init__(self, config: Config, engine: AsyncEngine, city: City) -> None:
         self.config = config
         self.engine = engine
-        self.register = register
+        self.city = city
+        register = city.register
         node = config.site.node
         read, write = db.readers(engine), db.writers(engine)
         self.registry = Registry()
@@ -114,12 +117,14 @@ class Controller:
             node=node,
             obey=self.commands,
         )
+        self.lookups = Lookups(desks=self.desks, read=read, clock=time.time)
         self.agi = AgiServer(
             {
                 "inbound": Inbound(
-                    register=lambda: self.register,
+                    city=lambda: self.city,
                     report=self.inbox.put,
                     returning=self._returning,
+                    lookups=self.lookups,
                     staffed=self.queues.staffed,
                     clock=time.time,
                 ),
@@ -183,7 +188,7 @@ class Controller:
         config = self.config
         return web.build(
             engine=self.engine,
-            register=lambda: self.register,
+            register=lambda: self.city.register,
             live=self.registry,
             links=self.links,
             node=config.site.node,
@@ -256,7 +261,7 @@ class Controller:
         facts = routing.Facts(
             call=event.call, channel="", caller="", did=did, redirecting_orig=redirecting
         )
-        found = routing.attribute(facts, self.register)
+        found = routing.attribute(facts, self.city.register)
         return Attributed(
             call=event.call,
             at=event.at,
@@ -282,7 +287,7 @@ class Controller:
         if self.link.up and (agents, self.link.state.since) != self._known_by_asterisk:
             await exchange.refresh_agents(self.config, agents)
             # a skill whose unit has left the register has no queue any more
-            units = self.register.units
+            units = self.city.skill_codes
             await self.queues.staff({a.id: [s for s in a.skills if s in units] for a in agents})
             self._known_by_asterisk = (agents, self.link.state.since)
         self._roster = agents
@@ -358,7 +363,7 @@ async def serve(config: Config) -> None:
         log.info("serving: web %s, %d numbers", url, len(site.register.numbers))
 
     try:
-        await Controller(config, engine, site.register).run(stop, listening)
+        await Controller(config, engine, site).run(stop, listening)
     finally:
         address.unlink(missing_ok=True)
         await engine.dispose()

@@ -3,11 +3,10 @@
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from agents.roster import Agent
-from dialplans import prompts, register
+from dialplans.city import load as load_city
 from hotline import places
 from hotline.asterisk import install
 from hotline.asterisk.instance import Instance
@@ -19,8 +18,8 @@ from hotline.asterisk.render import (
     render_agents,
 )
 from hotline.config import Config, secret
+from schemas.city import City
 from schemas.errors import HotlineError
-from schemas.numbers import Register
 
 log = logging.getLogger(__name__)
 
@@ -31,23 +30,13 @@ def name_of(config: Config) -> str:
     return f"{config.site.node}-{hashlib.sha256(place).hexdigest()[:8]}"
 
 
-@dataclass(frozen=True, slots=True)
-class City:
-    """What the admin wrote: numbers and the prompts they use."""
-
-    folder: Path
-    register: Register
-
-
 def city(config: Config) -> City:
-    """Return the register, checked against the prompts there are.
+    """Return numbers, flows, calendar and prompts, checked against each other.
 
     Raises:
-        Faulty: with every fault of both.
+        Faulty: with every fault.
     """
-    folder = places.dialplan(config.site)
-    known = prompts.load(folder / "prompts.tsv")
-    return City(folder, register.load(folder / "hotlines.csv", known.keys()))
+    return load_city(places.dialplan(config.site))
 
 
 def instance(config: Config) -> Instance:

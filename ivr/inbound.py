@@ -5,34 +5,24 @@ but a prompt that fails: any other exception ends the session without a route, a
 dialplan queues the caller by itself.
 """
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol
 
 from ivr import flow
-from ivr.agi import CommandFailed, Session
-from ivr.routing import Facts, attribute, facts_from
+from ivr.agi import Session
+from ivr.play import Lookups, Player, Report
+from ivr.routing import attribute, facts_from
 from schemas.calls import Route, skill_queue
-from schemas.events import Event, FlowStarted, PromptPlayed, RouteChosen
-from schemas.numbers import Number, Register
-
-log = logging.getLogger(__name__)
+from schemas.city import City
+from schemas.events import FlowFailed, FlowStarted, RouteChosen
+from schemas.moves import Done, Situation
+from schemas.numbers import Number
+from schemas.times import SHANGHAI
 
 STEP = 14
-"""Seconds one step of the flow may take before Asterisk takes the caller back.
-
-The longest is the offer of a transfer: a prompt of at most 10 s and 3 s for the key.
-"""
-SOUNDS = "hotline/"
-"""Folder of our prompts among Asterisk's sounds."""
-
-
-class Report(Protocol):
-    """Tells the call machine."""
-
-    def __call__(self, event: Event, /) -> None:
-        """Take *event* to the inbox, at once and without waiting."""
+"""Seconds until Asterisk takes the caller back when we fall silent before the first prompt."""
 
 
 class Returning(Protocol):
@@ -47,12 +37,13 @@ class Returning(Protocol):
 class Inbound:
     """The script, with what it needs."""
 
-    register: Callable[[], Register]
-    """The register as it is now; a published change counts from the next call on."""
+    city: Callable[[], City]
+    """Numbers and flows as they are now; a call keeps those it began with."""
     report: Report
     returning: Returning
+    lookups: Lookups
     staffed: Callable[[str], bool]
-    """Whether some agent has this owner unit's matters as a skill, so that its queue is served."""
+    """Whether some agent has this skill, so that its queue is served."""
     clock: Callable[[], float]
     """Unix seconds."""
 
@@ -60,12 +51,14 @@ class Inbound:
         """Serve one caller and leave a route in the channel."""
         # Before anything else: the dialplan gives the first command only agi.first_word seconds.
         await session.keep_alive(STEP)
+        city = self.city()
         facts = facts_from(session.environment)
-        found = attribute(facts, self.register())
+        found = attribute(facts, city.register)
+        at = self.clock()
         self.report(
             FlowStarted(
                 call=facts.call,
-                at=self.clock(),
+                at=at,
                 channel=facts.channel,
                 did=facts.did,
                 caller=facts.caller,
@@ -73,54 +66,42 @@ class Inbound:
                 attribution=found.attribution,
                 dialled=found.dialled,
                 chain=found.chain,
+                version=city.version,
             )
         )
-        returning = found.number is not None and self.returning(found.number, facts.caller)
-        state, move = flow.begin(found.number, returning=returning)
-        first = True
-        while not isinstance(move, flow.Done):
-            if not first:
-                await session.keep_alive(STEP)
-            first = False
-            state, move = flow.hear(state, await self._perform(session, facts, move))
+        player = Player(
+            session=session,
+            city=city,
+            call=facts.call,
+            caller=facts.caller,
+            report=self.report,
+            lookups=self.lookups,
+            clock=self.clock,
+        )
+        situation = Situation(
+            number=found.number,
+            caller=facts.caller,
+            at=datetime.fromtimestamp(at, SHANGHAI),
+            returning=found.number is not None and self.returning(found.number, facts.caller),
+        )
+        place, move = flow.begin(city, situation)
+        while True:
+            for step, reason in place.troubles:
+                at = self.clock()
+                self.report(FlowFailed(call=facts.call, at=at, step=step, reason=reason))
+            if isinstance(move, Done):
+                break
+            place, move = flow.hear(place, await player.perform(move))
         route = self._queued(move.route)
         await session.set_variables(variables(route))
         # Asterisk goes on when we close: nothing can happen to the caller before this is told.
         self.report(RouteChosen(call=facts.call, at=self.clock(), route=route))
 
     def _queued(self, route: Route) -> Route:
-        """Return *route* with the unit's own queue where somebody serves it before the others."""
+        """Return *route* with the skill's own queue where somebody serves it before the others."""
         if route.skill is None or not self.staffed(route.skill):
             return route
         return replace(route, queue=skill_queue(route.skill))
-
-    async def _perform(
-        self, session: Session, facts: Facts, move: flow.Say | flow.Hear
-    ) -> flow.Heard:
-        try:
-            key = await self._play(session, facts, move.prompts)
-            if key is None and isinstance(move, flow.Hear):
-                key = (await session.ask((), within=move.wait)).key
-        except CommandFailed as error:
-            log.warning("a prompt failed: %s", error, extra={"call": facts.call})
-            return flow.Heard(failed=True)
-        return flow.Heard(key)
-
-    async def _play(self, session: Session, facts: Facts, prompts: Sequence[str]) -> str | None:
-        """Play and report at once, so that a wait for a key does not count as prompt."""
-        key = None
-        for played in await session.say([SOUNDS + prompt for prompt in prompts]):
-            key = played.key
-            self.report(
-                PromptPlayed(
-                    call=facts.call,
-                    at=self.clock(),
-                    prompt=played.prompt.removeprefix(SOUNDS),
-                    seconds=played.seconds,
-                    key=key,
-                )
-            )
-        return key
 
 
 def variables(route: Route) -> Mapping[str, str | int]:
@@ -132,6 +113,7 @@ def variables(route: Route) -> Mapping[str, str | int]:
         "HOTLINE_SEAT_QUEUE": route.seat_queue or "",
         "HOTLINE_SEAT_SECONDS": route.seat_seconds,
         "HOTLINE_TARGET": route.target or "",
+        "HOTLINE_AGENT": route.agent or "",
         # Last, because the dialplan believes the others only when this one is there.
         "HOTLINE_ROUTE": route.kind,
     }

@@ -1,0 +1,96 @@
+"""What flows may ask the service (`schemas.flows.LOOKUPS`), answered from desks and ledger."""
+
+import re
+from collections.abc import Callable
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from agents.desk import Desks
+from schemas.calls import AgentId
+from schemas.tables import CallRow, TicketRow
+
+REMEMBERED = 24 * 3600.0
+"""Seconds after which a caller is nobody's any more."""
+DIALABLE = re.compile(r"\+?[0-9]{5,20}")
+ON_DUTY = frozenset({"ready", "ringing", "talking", "wrap_up", "paused"})
+
+
+class Lookups:
+    """Answers; raises what the database raises, and then the flow goes on without.
+
+    Args:
+        clock: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        desks: Desks,
+        read: async_sessionmaker[AsyncSession],
+        clock: Callable[[], float],
+    ) -> None:
+        self._desks = desks
+        self._read = read
+        self._clock = clock
+
+    async def __call__(self, what: str, of: str, caller: str, /) -> tuple[str, dict[str, str]]:
+        """Return the word that answers *what* and the variables it fills.
+
+        Raises:
+            LookupError: there is no such question.
+        """
+        match what:
+            case "duty":
+                return self._duty(), {}
+            case "last_agent":
+                return await self._last_agent(caller)
+            case "ticket":
+                return await self._ticket(of, caller)
+            case "caller":
+                return ("known" if DIALABLE.fullmatch(caller) else "unknown"), {}
+            case "surge":
+                return "off", {}
+            case _:
+                raise LookupError(what)
+
+    def _duty(self) -> str:
+        states = {state.state for state in self._desks.states()}
+        if "ready" in states:
+            return "free"
+        return "busy" if states & ON_DUTY else "away"
+
+    async def _last_agent(self, caller: str) -> tuple[str, dict[str, str]]:
+        if not caller:
+            return "none", {}
+        since = self._clock() - REMEMBERED
+        async with self._read() as session:
+            agent = await session.scalar(
+                select(CallRow.agent)
+                .where(
+                    CallRow.caller == caller,
+                    CallRow.agent.is_not(None),
+                    CallRow.answered_at >= since,
+                )
+                .order_by(CallRow.answered_at.desc())
+                .limit(1)
+            )
+        if agent is None or agent not in self._desks:
+            return "none", {}
+        free = self._desks.state(AgentId(agent)).state == "ready"
+        return ("free" if free else "busy"), {"agent": agent}
+
+    async def _ticket(self, typed: str, caller: str) -> tuple[str, dict[str, str]]:
+        """Find a caller's own ticket: who rings from elsewhere learns nothing."""
+        async with self._read() as session:
+            found = await session.scalar(
+                select(TicketRow.id).where(
+                    TicketRow.id == _number(typed), TicketRow.caller == caller
+                )
+            )
+        return ("unknown", {}) if not caller or found is None else ("open", {"ticket": found})
+
+
+def _number(typed: str) -> str:
+    """Return an entry of keys as ticket numbers are written: keys have no letters."""
+    return f"BJ{typed[:8]}-{typed[8:]}"
