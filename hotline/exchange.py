@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agents.roster import Agent
-from dialplans.city import load as load_city
-from hotline import places
+from hotline import releases
 from hotline.asterisk import install
 from hotline.asterisk.instance import Instance
 from hotline.asterisk.render import (
@@ -23,6 +22,9 @@ from schemas.errors import HotlineError
 
 log = logging.getLogger(__name__)
 
+OF_A_VERSION = ("extensions.conf", "queues.conf")
+"""Files that follow from what admins publish; the others follow from settings and roster."""
+
 
 def name_of(config: Config) -> str:
     """Return the name of this installation's instance: several may share one Asterisk root."""
@@ -31,12 +33,14 @@ def name_of(config: Config) -> str:
 
 
 def city(config: Config) -> City:
-    """Return numbers, flows, calendar and prompts, checked against each other.
+    """Return numbers, flows, calendar and prompts as they are published.
+
+    The first start publishes them from the working folder.
 
     Raises:
         Faulty: with every fault.
     """
-    return load_city(places.dialplan(config.site))
+    return releases.current(config)
 
 
 def instance(config: Config) -> Instance:
@@ -61,8 +65,50 @@ def configure(config: Config, asterisk: Instance, site: City, agents: Sequence[A
     Raises:
         Faulty: a value cannot stand in a configuration file.
     """
+    asterisk.write(
+        _rendered(config, asterisk, site, agents), prompts={"hotline": site.folder / "audio"}
+    )
+    asterisk.add_sounds(_sounds(site))
+
+
+def publish(config: Config, site: City) -> str | None:
+    """Write what Asterisk reads of a version, to be reloaded; return its dialplan.
+
+    Settings and roster are left as they are: a publish changes what admins wrote and no more. The
+    sounds of calls in progress stay, for the names of new ones differ.
+
+    Returns:
+        None when this machine's Asterisk is configured by somebody else.
+
+    Raises:
+        Faulty: a value cannot stand in a configuration file.
+    """
+    try:
+        asterisk = instance(config)
+    except HotlineError as error:
+        log.warning("no Asterisk to publish to: %s", error.message)
+        return None
+    if not (asterisk.home / "etc" / "asterisk.conf").exists():
+        return None
+    files = _rendered(config, asterisk, site, ())
+    asterisk.add_sounds(_sounds(site))
+    etc = asterisk.home / "etc"
+    asterisk.write(
+        {
+            name: text
+            for name, text in files.items()
+            if (name in OF_A_VERSION or name.startswith("custom/")) and not _same(etc / name, text)
+        },
+        prompts={"hotline": site.folder / "audio"},
+    )
+    return files["extensions.conf"]
+
+
+def _rendered(
+    config: Config, asterisk: Instance, site: City, agents: Sequence[Agent]
+) -> dict[str, str]:
     own = site.folder / "custom"
-    files = render(
+    return render(
         config,
         site.register,
         agents=phones(agents),
@@ -71,8 +117,17 @@ def configure(config: Config, asterisk: Instance, site: City, agents: Sequence[A
         version=asterisk.installation.version,
         available=asterisk.installation.modules(),
         custom={path.name: path.read_text("utf-8") for path in sorted(own.glob("*.conf"))},
+        published=site.version,
     )
-    asterisk.write(files, prompts={"hotline": site.folder / "audio"})
+
+
+def _sounds(site: City) -> dict[str, Path]:
+    """Return the sound files of a published version: name below Asterisk's sounds → file."""
+    return {
+        name + file.suffix: file
+        for prompt, name in site.sounds.items()
+        for file in (site.folder / "audio").glob(f"{prompt}.*")
+    }
 
 
 async def refresh_agents(config: Config, agents: Sequence[Agent]) -> None:

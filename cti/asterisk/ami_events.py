@@ -13,6 +13,7 @@ from schemas.events import (
     Event,
     FellBack,
     HungUp,
+    MessageStarted,
     QueueJoined,
     QueueLeft,
     RecordingStarted,
@@ -137,6 +138,7 @@ USER_EVENTS: Mapping[str, Callable[[Ami, CallId, float], Event]] = {
     "HotlineTransferEnd": lambda m, call, at: TransferEnded(
         call=call, at=at, target=m["Target"], status=m["Status"], answered=m["Status"] == "ANSWER"
     ),
+    "HotlineMessage": lambda m, call, at: MessageStarted(call=call, at=at, file=m["File"]),
     "HotlineRecording": lambda m, call, at: RecordingStarted(call=call, at=at, file=m["File"]),
 }
 """What our own dialplan says with UserEvent()."""

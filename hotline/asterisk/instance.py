@@ -5,10 +5,12 @@ import contextlib
 import logging
 import math
 import os
+import re
 import shutil
 import signal
 import struct
 import tempfile
+import time
 import wave
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -21,6 +23,9 @@ from schemas.errors import Unavailable
 log = logging.getLogger(__name__)
 
 SOUND_FILES = frozenset({".wav", ".ulaw", ".alaw", ".sln", ".sln16", ".g722"})
+KEEP_SOUNDS = 24 * 3600.0
+"""Seconds that a sound stays which no version applied since then has used."""
+_OF_CONTENT = re.compile(r"-[0-9a-f]{10}\.\w+$")
 _SOCKET_LIMIT = 107
 """Most bytes of a Unix socket's path; console commands go through one."""
 
@@ -86,6 +91,24 @@ class Instance:
         self._link_system_files()
         for name, source in (prompts or {}).items():
             _copy_sounds(source, self.sounds / name)
+
+    def add_sounds(self, files: Mapping[str, Path]) -> None:
+        """Bring sounds along whose names stand for their content: name below the sounds → file.
+
+        A name that is there already is not written again; what no version has used for a while
+        goes.
+        """
+        for name, source in files.items():
+            there = self.sounds / name
+            if not there.exists():
+                there.parent.mkdir(parents=True, exist_ok=True)
+                _copy_whole(source, there)
+            else:
+                os.utime(there)  # in use
+        for old in (self.sounds / "hotline").glob("*-??????????.*"):
+            name = f"hotline/{old.name}"
+            if name not in files and _OF_CONTENT.search(old.name) and _age(old) > KEEP_SOUNDS:
+                old.unlink(missing_ok=True)
 
     async def start(self, *, within: float = 20.0) -> None:
         """Start Asterisk and return once it is fully booted.
@@ -240,7 +263,22 @@ def _copy_sounds(source: Path, target: Path) -> None:
         if there and (there.st_size, there.st_mtime_ns) == (want.st_size, want.st_mtime_ns):
             continue
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, copy)
+        _copy_whole(path, copy)
+
+
+def _copy_whole(source: Path, target: Path) -> None:
+    """Copy so that somebody who plays *target* just now hears the old sound to its end."""
+    part = target.with_name(f".{target.name}.part")
+    shutil.copy2(source, part)
+    part.replace(target)
+
+
+def _age(file: Path) -> float:
+    """Return the seconds since *file* was used by a version; a file that is gone is new."""
+    try:
+        return time.time() - file.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _hold_tone(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -20,7 +20,7 @@ from hotline.asterisk.parts import (
     MODULES,
 )
 from schemas import config
-from schemas.calls import GENERAL_QUEUE
+from schemas.calls import GENERAL_QUEUE, skill_queue
 from schemas.errors import Fault, Faulty
 from schemas.numbers import Number, Register
 
@@ -35,6 +35,11 @@ RELOADS_OF_AGENTS = (
     "queue reload all",
 )
 """Console commands after the files of `render_agents` were written; no call notices them."""
+
+MESSAGE_SILENCE = 4
+"""Seconds of silence that end a caller's message."""
+MESSAGE_LONGEST = 120
+"""Seconds a caller's message may last."""
 
 _PLAIN = re.compile(r"[\w ./:@+*-]*")
 """All that a value may be made of: no line break, comment, quote, bracket, `$` or separator."""
@@ -174,6 +179,7 @@ def render(
     settings: Settings,
     register: Register,
     *,
+    skills: Collection[str] = (),
     agents: Sequence[AgentPhone],
     secrets: Secrets,
     directories: Directories,
@@ -181,20 +187,24 @@ def render(
     available: Collection[str] | None = None,
     custom: Mapping[str, str] = {},
     ice_candidates: Sequence[tuple[str, str]] = (),
+    sound: Callable[[str], str] = "hotline/{}".format,
 ) -> dict[str, str]:
     """Return every configuration file of the exchange: name below `etc` → text.
 
     Args:
+        skills: codes of skills that are no owner unit's.
         version: of the Asterisk that will read them.
         available: modules it has; None: ask it for all that we could use.
         custom: the admin's own dialplan files by name; they are included, not changed.
         ice_candidates: (interface address, address told to browsers) pairs.
+        published: version of what the admins wrote; Asterisk can be asked for it.
+        sound: sound file of a prompt, below Asterisk's sounds.
 
     Raises:
         Faulty: a value cannot stand in a configuration file; all such values at once.
     """
     seats = [n for n in register.numbers.values() if n.seat]
-    units = sorted(register.units)
+    units = [*sorted(register.units), *sorted(skills)]
     _check(
         [
             *_wrong("settings", "ami", [secrets.ami], re.compile(r"[\w-]{8,128}", re.ASCII)),
@@ -228,15 +238,19 @@ def render(
         "realm": REALM,
         "secrets": secrets,
         "events": EVENTS,
-        "units": units,
+        "skill_queues": [skill_queue(skill) for skill in units],
         "seats": sorted(seats, key=_by_number),
         "general": GENERAL_QUEUE,
         # app_queue compares priorities across queues only from these versions on
         "longest": "prio" if version >= (22, 9) or (20, 19) <= version < (21,) else "yes",
         "queue_timeout": round(settings.calls.queue_timeout),
         "transfer_ring": 45,
+        "message_silence": MESSAGE_SILENCE,
+        "message_longest": MESSAGE_LONGEST,
+        "sound": sound,
         "pop_lead": settings.calls.pop_lead,
         "custom": sorted(custom),
+        "published": published,
     }
     return {
         **_files(FILES, values),
