@@ -73,8 +73,8 @@ def copy(source: Path, into: Path, *, store: Path) -> Mapping[str, str]:
             raise Faulty([Fault(str(path), None, "file", str(error.strerror))]) from error
         found[name] = _hash(content)
         blob = store / found[name]
-        if not blob.exists():
-            _keep(blob, content)
+        if not _holds(blob, found[name]):
+            replace(blob, content, mode=0o444)
             fresh = True
         target = into / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -117,8 +117,12 @@ def replace(file: Path, content: bytes, *, mode: int = 0o644) -> None:
         raise
 
 
-def _keep(blob: Path, content: bytes) -> None:
-    replace(blob, content, mode=0o444)
+def _holds(blob: Path, sha256: str) -> bool:
+    """Tell whether *blob* is what its name says: an edited version is an edited blob."""
+    try:
+        return _hash(blob.read_bytes()) == sha256
+    except FileNotFoundError:
+        return False
 
 
 def _link(blob: Path, target: Path) -> None:

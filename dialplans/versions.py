@@ -14,6 +14,7 @@ whatever moment, `current` leads to a whole version; the next one who takes the 
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import shutil
 import tempfile
@@ -27,6 +28,8 @@ from dialplans import history, store
 from dialplans.history import LIVE, Entry, Event
 from schemas.errors import Conflict, Fault, Faulty, Forbidden, NotFound
 
+KINDS = frozenset({"wav", "wav16", "ulaw", "alaw", "sln", "sln16", "g722"})
+"""Endings of sounds that Asterisk plays."""
 Check = Callable[[Path], Iterable[Fault]]
 """Finds what is wrong with a folder; may raise Faulty instead."""
 
@@ -153,6 +156,7 @@ class Versions:
         watch: float = 0.0,
         staged: bool = False,
         only_first: bool = False,
+        anew: bool = False,
     ) -> Version:
         """Copy *source* and make it the current version; an unchanged folder publishes nothing.
 
@@ -161,6 +165,7 @@ class Versions:
             watch: minutes to watch it.
             staged: leave it until `approve`.
             only_first: leave everything as it is when there is a version already.
+            anew: also when nothing has changed: the current version is damaged.
 
         Raises:
             Faulty: with every fault; nothing was changed.
@@ -172,7 +177,7 @@ class Versions:
             fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=self.home / "versions"))
             try:
                 files = store.copy(source, fresh, store=self.home / "store")
-                if current is not None and files == self.get(current).files:
+                if current is not None and not anew and files == self.get(current).files:
                     return self.get(current)
                 _refuse(check, fresh, source)
                 made = Version(
@@ -379,6 +384,24 @@ class Versions:
         gone = self.home / "versions" / f".old-{version:04d}"
         self.folder(version).rename(gone)
         shutil.rmtree(gone)
+
+
+def sounds(files: Mapping[str, str]) -> Mapping[str, str]:
+    """Return prompt id → sound file below Asterisk's sounds, for a version's *files*.
+
+    The name holds what is heard (all formats of it): a change is a new file, so a call in progress
+    keeps its own.
+    """
+    formats: dict[str, list[str]] = {}
+    for name in sorted(files):
+        folder, _, file = name.rpartition("/")
+        prompt, _, kind = file.partition(".")
+        if folder == "audio" and kind in KINDS:
+            formats.setdefault(prompt, []).append(files[name])
+    return {
+        prompt: f"hotline/{prompt}-{hashlib.sha256(''.join(found).encode()).hexdigest()[:10]}"
+        for prompt, found in formats.items()
+    }
 
 
 def _write(file: Path, version: Version) -> None:

@@ -18,7 +18,7 @@ from agents import keys, roster
 from dialplans import prompts as prompt_room
 from dialplans import register as register_room
 from dialplans.voices import VoiceAway, Zhtts
-from hotline import db, exchange, places
+from hotline import db, exchange, places, releases
 from hotline.asterisk import install
 from hotline.asterisk.instance import Instance
 from hotline.asterisk.render import RELOADS_OF_AGENTS
@@ -83,7 +83,7 @@ def prompts(config: Config) -> list[dict[str, object]]:
         Faulty: with every fault of text and sound.
     """
     folder = places.dialplan(config.site)
-    site = exchange.city(config)
+    site = releases.working(config)
     if faults := prompt_room.check(folder / "prompts.tsv", site.register):
         raise Faulty(faults)
     from dialplans import sound

@@ -37,6 +37,8 @@ from hotline import db, exchange, web
 from hotline.asterisk.render import AMI_USER
 from hotline.config import Config, secret
 from hotline.lookups import Lookups
+from hotline.publishing import Publishing
+from hotline.publishing import State as PublishingState
 from ivr import routing
 from ivr.agi import AgiServer
 from ivr.inbound import Inbound
@@ -141,15 +143,29 @@ class Controller:
         """The roster as Asterisk was told it, and since when that Asterisk is linked."""
         self._agi_state = Part(False, time.time(), "not listening yet")
         self._ledger_state = Part(True, time.time())
+        self.publishing = Publishing(
+            config,
+            city,
+            link=self.link,
+            link_since=lambda: self.link.state.since,
+            use=self._use,
+            read=read,
+        )
+        self.inbox.subscribe(self.publishing.watch.happened)
         self.inbox.subscribe(self.histories.happened)
         self.inbox.subscribe(self.desks.happened)
 
-    def links(self) -> Mapping[str, LinkState | Part]:
+    def links(self) -> Mapping[str, LinkState | Part | PublishingState]:
         """Return the state of every link but the database."""
         behind = self.journal.error_since is not None
         if self._ledger_state.ok == behind:
             self._ledger_state = Part(not behind, time.time(), self.journal.last_error)
-        return {"ami": self.link.state, "agi": self._agi_state, "ledger": self._ledger_state}
+        return {
+            "ami": self.link.state,
+            "agi": self._agi_state,
+            "ledger": self._ledger_state,
+            "dialplan": self.publishing.state,
+        }
 
     async def run(self, stop: asyncio.Event, listening: Callable[[str], None]) -> None:
         """Serve until *stop*.
@@ -176,6 +192,7 @@ class Controller:
             tasks.append(asyncio.create_task(self._keep_in_step(), name="resync"))
             tasks.append(asyncio.create_task(self.reconciler.keep_mark(), name="mark"))
             tasks.append(asyncio.create_task(self._watch_roster(), name="roster"))
+            tasks.append(asyncio.create_task(self.publishing.run(), name="publishing"))
             listening(f"http://{self.config.web.host}:{port}")
             stopping = asyncio.create_task(stop.wait(), name="stop")
             done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -193,6 +210,7 @@ class Controller:
             links=self.links,
             node=config.site.node,
             sla_answer=config.calls.sla_answer,
+            dialplan=self.publishing.status,
             middlewares=[authenticate(self.auth)],
             more=[*agents_http.routes(self.desks, self.auth), ws.socket_route(self.desks)],
         )
@@ -276,6 +294,14 @@ class Controller:
 
     def _describe(self, call: Call) -> CallOut:
         return ledger.call_out(CallRow(**row_of(call, node=self.config.site.node)))
+
+    # ---- published versions
+
+    def _use(self, city: City) -> None:
+        """Begin calls on *city* from now on; those in progress end on their own."""
+        self.city = city
+        self.reconciler.register = city.register
+        self._known_by_asterisk = None  # its queues may be others
 
     # ---- people
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from hotline import admin, db, exchange, running
+from hotline import admin, db, releases, running
 from hotline.asterisk import install
 from hotline.config import Config
 from hotline.tell import plural, sentence
@@ -63,7 +63,7 @@ def _asterisk(config: Config) -> tuple[str, str]:
 
 
 def _city(config: Config) -> tuple[str, str]:
-    site = exchange.city(config)
+    site = releases.working(config)
     return f"{len(site.register.numbers)} numbers", ""
 
 

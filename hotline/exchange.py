@@ -117,6 +117,8 @@ def _rendered(
         version=asterisk.installation.version,
         available=asterisk.installation.modules(),
         custom={path.name: path.read_text("utf-8") for path in sorted(own.glob("*.conf"))},
+        skills=site.skills,
+        sound=site.sound,
         published=site.version,
     )
 

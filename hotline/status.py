@@ -17,7 +17,7 @@ from hotline import db
 from schemas.calls import Call
 from schemas.http import Asked, Nothing, Operation, bind
 from schemas.identity import Right
-from schemas.status import LinkOut, StatusOut
+from schemas.status import DialplanOut, LinkOut, StatusOut
 from schemas.times import iso
 
 NEEDED = ("ami", "agi", "database")
@@ -114,6 +114,7 @@ def routes(
     live: Running,
     database: DatabaseLink,
     registry: CollectorRegistry,
+    dialplan: Callable[[], DialplanOut | None] = lambda: None,
     clock: Callable[[], float] = time.time,
 ) -> list[web.RouteDef]:
     """Return the routes of this module."""
@@ -137,6 +138,7 @@ def routes(
                 )
                 for name, state in sorted(states.items())
             },
+            dialplan=dialplan(),
         )
         return web.json_response(text=said.model_dump_json(), status=200 if serves else 503)
 

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import cti.callbacks.http
 import cti.calls.http
+import cti.switches_http
 import cti.tickets.http
 from cti.calls.ledger import Live
 from hotline import db, status
@@ -32,6 +33,7 @@ from schemas.http import (
 )
 from schemas.http_errors import errors_as_json
 from schemas.numbers import Register
+from schemas.status import DialplanOut
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +71,7 @@ def build(
     middlewares: Sequence[Middleware] = (),
     more: Iterable[web.AbstractRouteDef] = (),
     registry: CollectorRegistry | None = None,
+    dialplan: Callable[[], DialplanOut | None] = lambda: None,
     clock: Callable[[], float] = time.time,
 ) -> web.Application:
     """Return the application, not yet listening.
@@ -81,6 +84,7 @@ def build(
         middlewares: who somebody is and what they are let do; errors are taken care of outside.
         more: routes of other rooms: sign-in, agents, desk socket.
         registry: where metrics of other parts are; None: a new one.
+        dialplan: which published version runs.
         clock: Unix seconds now.
     """
     if registry is None:
@@ -103,6 +107,7 @@ def build(
                 live=live,
                 database=database,
                 registry=registry,
+                dialplan=dialplan,
                 clock=clock,
             ),
             *cti.calls.http.routes(
@@ -110,6 +115,7 @@ def build(
             ),
             *cti.tickets.http.routes(read, write, register=register, clock=clock),
             *cti.callbacks.http.routes(read, write, clock=clock),
+            *cti.switches_http.routes(read, write, clock=clock),
             *more,
         ]
     )

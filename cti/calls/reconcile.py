@@ -73,7 +73,8 @@ class Reconciler:
         self._journal = journal
         self._engine = engine
         self._file = file
-        self._register = register
+        self.register = register
+        """Numbers as they are now; a published change is put here."""
         self._node = node
         self._samples: deque[tuple[float, int]] = deque(maxlen=1000)
 
@@ -104,7 +105,7 @@ class Reconciler:
         async with AsyncSession(self._engine) as session:
             owed = await debts(session, node=self._node, now=time.time())
         for row, command in owed:
-            call = call_of(row, self._register, since=row.ended_at or row.started_at)
+            call = call_of(row, self.register, since=row.ended_at or row.started_at)
             await self._obey(command, call)
         return len(owed)
 
@@ -129,7 +130,7 @@ class Reconciler:
         fresh = [row for row in rows if self._registry.get(row.id) is None]
         for row in fresh:
             since = last.get(row.id, row.started_at)
-            self._registry.adopt(call_of(row, self._register, since=since))
+            self._registry.adopt(call_of(row, self.register, since=since))
         return len(fresh)
 
     def _replay(self, logged: Mapping[CallId, list[cel.Record]], done: set[str]) -> int:

@@ -22,7 +22,7 @@ from schemas.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-SOUND_FILES = frozenset({".wav", ".ulaw", ".alaw", ".sln", ".sln16", ".g722"})
+SOUND_FILES = frozenset({".wav", ".wav16", ".ulaw", ".alaw", ".sln", ".sln16", ".g722"})
 KEEP_SOUNDS = 24 * 3600.0
 """Seconds that a sound stays which no version applied since then has used."""
 _OF_CONTENT = re.compile(r"-[0-9a-f]{10}\.\w+$")
@@ -103,11 +103,12 @@ class Instance:
             if not there.exists():
                 there.parent.mkdir(parents=True, exist_ok=True)
                 _copy_whole(source, there)
-            else:
-                os.utime(there)  # in use
-        for old in (self.sounds / "hotline").glob("*-??????????.*"):
+            os.utime(there)  # in use
+        known = {_OF_CONTENT.sub("", name) for name in files}
+        for old in (self.sounds / "hotline").glob("*-*"):
             name = f"hotline/{old.name}"
-            if name not in files and _OF_CONTENT.search(old.name) and _age(old) > KEEP_SOUNDS:
+            ours = _OF_CONTENT.sub("", name) in known - {name}
+            if ours and name not in files and _age(old) > KEEP_SOUNDS:
                 old.unlink(missing_ok=True)
 
     async def start(self, *, within: float = 20.0) -> None:

@@ -188,6 +188,7 @@ def render(
     custom: Mapping[str, str] = {},
     ice_candidates: Sequence[tuple[str, str]] = (),
     sound: Callable[[str], str] = "hotline/{}".format,
+    published: int = 0,
 ) -> dict[str, str]:
     """Return every configuration file of the exchange: name below `etc` → text.
 

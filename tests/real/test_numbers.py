@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from bench.stack import Stack
-from hotline import config, exchange
+from hotline import config, exchange, releases
 from schemas.numbers import MAIN_NUMBER, Integration, Number, Register
 from tests.real import raw_sip, whole
 
@@ -73,7 +73,7 @@ class Try:
 async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     # nobody signs on: whoever is routed waits in a queue until they hang up
     folder = tmp_path_factory.mktemp("numbers")
-    units = sorted(exchange.city(config.Config()).register.units)
+    units = sorted(releases.working(config.Config()).register.units)
     async with whole.service(folder, agents=1, skilled=units) as made:
         yield made
 
