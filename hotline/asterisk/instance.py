@@ -22,7 +22,7 @@ from schemas.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-SOUND_FILES = frozenset({".wav", ".wav16", ".wav16", ".ulaw", ".alaw", ".sln", ".sln16", ".g722"})
+SOUND_FILES = frozenset({".wav", ".wav16", ".ulaw", ".alaw", ".sln", ".sln16", ".g722"})
 KEEP_SOUNDS = 24 * 3600.0
 """Seconds that a sound stays which no version applied since then has used."""
 _OF_CONTENT = re.compile(r"-[0-9a-f]{10}\.\w+$")
