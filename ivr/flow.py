@@ -6,7 +6,8 @@ Rule 3: whatever the caller does, the prompts do or the document lacks, the flow
 that reaches a person, or in a notice that was heard to its end.
 
 Key 0 is a person everywhere. Two failures (a key nobody offered, silence where it means nothing,
-words nobody understood) are a person too, and so is every step that does not work.
+words nobody understood) are a person too, and so is a step that does not work: a question nobody
+could hear, a number nobody can dial, a flow that is not there.
 """
 
 import re
@@ -29,8 +30,13 @@ FAILURES = 2
 MOST_STEPS = 60
 """Steps of one call after which the flow is believed to go round in circles."""
 
+_AGENT_OF_OURS = Route(kind=RouteKind.QUEUE, queue=GENERAL_QUEUE)
 _DIALABLE = re.compile(r"\+?[0-9]{1,23}")
 _EXTENSION = re.compile(r"[0-9]{2,8}")
+
+Question = flows.Menu | flows.Listen | flows.Digits
+Heeded = Question | flows.Say | flows.Notice | flows.Ending
+"""Steps that callers hear."""
 
 
 class FlowEnded(Exception):
@@ -55,10 +61,10 @@ class Place:
     taken: int = 0
     """Steps so far."""
     pressed: str | None = None
-    """Key that cut a `say`: the answer to the question that follows at once."""
+    """Key that cut a `say`: the answer to the question that follows at once, or how it begins."""
     over: bool = False
     troubles: tuple[tuple[str, str], ...] = ()
-    """What of the last move does not work as the document says: (`flow/step`, why)."""
+    """What does not work as the document says, since the last move: (`flow/step`, why)."""
 
     @property
     def ref(self) -> str:
@@ -81,13 +87,11 @@ def begin(city: City, situation: Situation) -> tuple[Place, Move]:
         city=city,
         situation=situation,
         flow=name,
-        step=PERSON if flow is None else flow.start,
+        step=PERSON if flow is None or situation.returning else flow.start,
         values=_values(situation),
     )
-    if situation.returning:
-        return _enter(replace(place, step=PERSON))
     if flow is None:
-        place = _trouble(place, "there is no such flow")
+        place = _trouble(place, f"there is no flow {name[:40]!r}")
     return _enter(place)
 
 
@@ -99,26 +103,28 @@ def hear(place: Place, heard: Heard) -> tuple[Place, Move]:
     """
     if place.over:
         raise FlowEnded(place.ref)
-    failed = () if heard.failed is None else ((place.ref, heard.failed),)
-    place = replace(place, troubles=failed)
-    step = place.now
-    match step:
-        case flows.Say():
-            if heard.key == "0":
-                return _go(place, PERSON)
-            return _go(replace(place, pressed=heard.key), step.next)
-        case flows.Menu() | flows.Listen():
+    place = replace(place, troubles=())
+    if heard.failed is not None:
+        place = _trouble(place, heard.failed)
+    match place.now:
+        case flows.Say(next=target):
+            return _go(replace(place, pressed=heard.key), PERSON if heard.key == "0" else target)
+        case flows.Menu() | flows.Listen() as step:
             return _answer(place, step, heard)
-        case flows.Digits():
+        case flows.Digits() as step:
             return _entry(place, step, heard)
-        case flows.Lookup():
-            known = flows.LOOKUPS[step.what].sets
-            found = {name: heard.found.get(name, "") for name in known}
+        case flows.Lookup() as step:
+            sets = flows.LOOKUPS[step.what].sets
+            found = {name: heard.found.get(name, "") for name in sets}
             place = replace(place, values={**place.values, **found})
             return _go(place, step.cases.get(heard.word or "", step.otherwise))
-        case flows.Notice() if heard.key is not None or heard.failed is not None:
-            return _go(place, step.keys.get(heard.key or "", PERSON))
-        case flows.Transfer() | flows.Message() | flows.Hangup() if heard.key == "0":
+        case flows.Notice(keys=keys) if heard.key is not None:
+            return _go(place, keys.get(heard.key, PERSON))
+        case flows.Notice() | flows.Hangup() if heard.failed is not None:
+            return _go(place, PERSON)
+        case flows.Transfer(priority=priority) if heard.key == "0":
+            return _done(place, replace(_AGENT_OF_OURS, priority=priority))
+        case flows.Message() | flows.Hangup() if heard.key == "0":
             return _go(place, PERSON)
         case _:
             return _end(place)
@@ -132,12 +138,11 @@ def _go(place: Place, target: str) -> tuple[Place, Move]:
 
 
 def _at(place: Place, target: str) -> Place:
-    if target == RETURN:
-        if not place.stack:
-            return replace(place, step=PERSON, tries=0)
-        *rest, (flow, step) = place.stack
-        return _at(replace(place, flow=flow, stack=tuple(rest)), step)
-    return replace(place, step=target, tries=0)
+    while target == RETURN and place.stack:
+        *rest, (flow, target) = place.stack
+        place = replace(place, flow=flow, stack=tuple(rest))
+    # a flow that nobody called returns to nobody
+    return replace(place, step=PERSON if target == RETURN else target, tries=0)
 
 
 def _enter(place: Place) -> tuple[Place, Move]:
@@ -145,56 +150,76 @@ def _enter(place: Place) -> tuple[Place, Move]:
     while True:
         place = replace(place, taken=place.taken + 1)
         if place.taken > MOST_STEPS:
-            return _end(_trouble(replace(place, step=PERSON), "goes round in circles"))
+            return _end(_person(_trouble(place, "goes round in circles")))
         match place.now:
-            case flows.Goto(to=str(target)):
-                place = _at(place, target)
-            case flows.Goto(flow=str(name), then=then):
-                called = place.city.flows.get(name)
-                stack = (*place.stack, (place.flow, then))
-                start = PERSON if called is None else called.start
-                place = replace(place, flow=name, step=start, tries=0, stack=stack)
-            case flows.Hours() as step:
-                now = is_open(place.city.calendar, step.schedule, place.situation.at)
+            case None:
+                return _end(place)
+            case flows.Goto() as step:
+                place = _called(place, step)
+            case flows.Hours(schedule=schedule) as step:
+                calendar = place.city.calendar
+                if schedule not in calendar.schedules:
+                    place = _trouble(place, f"there is no schedule {schedule!r}")
+                now = is_open(calendar, schedule, place.situation.at)
                 place = _at(place, step.open if now else step.closed)
-            case flows.Menu() | flows.Listen() if place.pressed is not None:
-                return hear(replace(place, pressed=None), Heard(key=place.pressed))
-            case _:
-                return _move(replace(place, pressed=None))
+            case flows.Lookup() as step:
+                of = "" if step.of is None else fill(step.of, place.values)
+                return replace(place, pressed=None), Look(step=place.ref, what=step.what, of=of)
+            case flows.Menu() | flows.Listen() as step if place.pressed is not None:
+                return _answer(replace(place, pressed=None), step, Heard(key=place.pressed))
+            case flows.Digits() as step if place.pressed is not None and place.pressed.isdigit():
+                return _begun(place, step)
+            case step:
+                return _play(replace(place, pressed=None), step)
 
 
-def _move(place: Place) -> tuple[Place, Move]:
-    step = place.now
+def _called(place: Place, step: flows.Goto) -> Place:
+    if step.flow is None:
+        return _at(place, step.to or PERSON)
+    flow = place.city.flows.get(step.flow)
+    if flow is None:
+        return _person(_trouble(place, f"there is no flow {step.flow!r}"))
+    stack = (*place.stack, (place.flow, step.then))
+    return replace(place, flow=step.flow, step=flow.start, tries=0, stack=stack)
+
+
+def _play(place: Place, step: Heeded) -> tuple[Place, Move]:
+    wanted = step.prompts
+    if isinstance(step, Question) and place.tries and step.again:
+        wanted = step.again
+    place, prompts = _prompts(place, wanted)
+    if not prompts:
+        return _unheard(place, step, wanted=bool(wanted))
+    ref = place.ref
     match step:
-        case flows.Lookup():
-            of = "" if step.of is None else fill(step.of, place.values)
-            return place, Look(step=place.ref, what=step.what, of=of)
-        case None:
-            return _end(place)
-        case flows.Menu() | flows.Listen() | flows.Digits() if place.tries and step.again:
-            place, prompts = _prompts(place, step.again)
-        case flows.Goto() | flows.Hours():  # pragma: no cover - `_enter` runs them
-            raise AssertionError(step)
-        case _:
-            place, prompts = _prompts(place, step.prompts)
-    match step:
-        case flows.Say():
-            return place, Say(step=place.ref, prompts=prompts)
-        case flows.Menu():
-            return place, Hear(step=place.ref, prompts=prompts, wait=step.wait)
-        case flows.Listen() if place.situation.speech and step.intents:
+        case flows.Listen() if _speech(place, step):
             said = tuple(step.intents)
-            return place, Listen(step=place.ref, prompts=prompts, wait=step.wait, intents=said)
-        case flows.Listen():
-            return place, Hear(step=place.ref, prompts=prompts, wait=step.key_wait)
-        case flows.Digits():
-            return place, Collect(step=place.ref, prompts=prompts, most=step.max, wait=step.wait)
+            return place, Listen(step=ref, prompts=prompts, wait=step.wait, intents=said)
+        case flows.Menu() | flows.Listen():
+            return place, Hear(step=ref, prompts=prompts, wait=_wait(place, step))
         case flows.Notice():
-            return place, Hear(step=place.ref, prompts=prompts, wait=step.wait)
-        case _ if prompts:
-            return place, Say(step=place.ref, prompts=prompts)
+            return place, Hear(step=ref, prompts=prompts, wait=step.wait)
+        case flows.Digits():
+            return place, Collect(step=ref, prompts=prompts, most=step.max, wait=step.wait)
         case _:
+            return place, Say(step=ref, prompts=prompts)
+
+
+def _unheard(place: Place, step: Heeded, *, wanted: bool) -> tuple[Place, Move]:
+    """Go on where nothing can be played.
+
+    A question or a notice that nobody hears is none, and a caller who was to be told something
+    before we hang up is not hung up on in silence.
+    """
+    match step:
+        case flows.Say(next=target):
+            return _go(place, target)
+        case flows.Queue() | flows.Transfer() | flows.Message():
             return _end(place)
+        case flows.Hangup() if not wanted:
+            return _end(place)
+        case _:
+            return _go(place, PERSON)
 
 
 # ---- answers
@@ -203,79 +228,96 @@ def _move(place: Place) -> tuple[Place, Move]:
 def _answer(place: Place, step: flows.Menu | flows.Listen, heard: Heard) -> tuple[Place, Move]:
     if heard.failed is not None:  # the caller heard nothing: asking again would be silence too
         return _go(place, PERSON)
-    if isinstance(step, flows.Listen) and heard.intent in step.intents:
-        return _go(place, step.intents[heard.intent or ""])
-    if heard.key is not None and (target := step.keys.get(heard.key)):
-        return _go(place, target)
+    if isinstance(step, flows.Listen) and heard.intent and heard.intent in step.intents:
+        return _go(place, step.intents[heard.intent])
+    if heard.key is not None and heard.key in step.keys:
+        return _go(place, step.keys[heard.key])
     if heard.key == "0":
         return _go(place, PERSON)
-    silent = heard.key is None and heard.intent is None
-    if silent and not _waits(place, step):
-        return _go(place, step.silence or PERSON)
-    failed = not silent or step.silence is None
-    place = replace(place, tries=place.tries + 1, failures=place.failures + failed)
-    if place.failures >= FAILURES:
-        return _go(place, PERSON)
-    if place.tries <= step.retries:
-        return _enter(place)
-    return _go(place, (step.silence or PERSON) if silent else step.otherwise)
+    if heard.key is not None or heard.intent is not None:
+        return _again(place, step, step.otherwise)
+    if step.silence is None:
+        # without a wait nobody was asked anything, and silence is no failure
+        return _again(place, step, PERSON) if _wait(place, step) else _go(place, PERSON)
+    if _wait(place, step):
+        return _again(place, step, step.silence, failed=False)
+    return _go(place, step.silence)
 
 
-def _waits(place: Place, step: flows.Menu | flows.Listen) -> bool:
-    """Tell whether the caller was asked anything: without a wait, silence is no failure."""
-    if isinstance(step, flows.Menu):
-        return step.wait > 0
-    return (step.wait if place.situation.speech and step.intents else step.key_wait) > 0
+def _speech(place: Place, step: flows.Listen) -> bool:
+    return place.situation.speech and bool(step.intents)
+
+
+def _wait(place: Place, step: flows.Menu | flows.Listen) -> float:
+    """Return the seconds of silence that the caller is given."""
+    if isinstance(step, flows.Listen) and not _speech(place, step):
+        return step.key_wait
+    return step.wait
+
+
+def _begun(place: Place, step: flows.Digits) -> tuple[Place, Move]:
+    """Take the rest of an entry whose first key cut the `say` before it."""
+    if step.max == 1:
+        return _entry(place, step, Heard())
+    return place, Collect(step=place.ref, prompts=(), most=step.max - 1, wait=step.wait)
 
 
 def _entry(place: Place, step: flows.Digits, heard: Heard) -> tuple[Place, Move]:
-    entry = heard.digits or ""
+    entry = (place.pressed or "") + (heard.digits or "")
+    place = replace(place, pressed=None)
     if heard.failed is not None or entry == "0":
         return _go(place, PERSON)
     if step.min <= len(entry) <= step.max and entry.isascii() and entry.isdigit():
         return _go(replace(place, values={**place.values, step.into: entry}), step.next)
-    place = replace(place, tries=place.tries + 1, failures=place.failures + 1)
+    return _again(place, step, step.failed)
+
+
+def _again(place: Place, step: Question, target: str, *, failed: bool = True) -> tuple[Place, Move]:
+    """Ask once more, or go to *target* when it was asked often enough."""
+    place = replace(place, tries=place.tries + 1, failures=place.failures + failed)
     if place.failures >= FAILURES:
         return _go(place, PERSON)
-    if place.tries <= step.retries:
-        return _enter(place)
-    return _go(place, step.failed)
+    return _enter(place) if place.tries <= step.retries else _go(place, target)
 
 
 # ---- the end
 
 
 def _end(place: Place) -> tuple[Place, Move]:
-    place, route = _route(place)
+    match place.now:
+        case flows.Queue() as step:
+            return _done(*_queued(place, step))
+        case flows.Transfer(to=to, priority=priority):
+            # The queue is what follows when nobody answers there.
+            person = replace(_AGENT_OF_OURS, priority=priority)
+            target = fill(to, place.values)
+            if not _DIALABLE.fullmatch(target):
+                return _done(_trouble(place, f"{target[:30]!r} cannot be dialled"), person)
+            return _done(place, replace(person, kind=RouteKind.TRANSFER, target=target))
+        case flows.Message():
+            promised = Outcome.CALLBACK_PROMISED
+            message = replace(_AGENT_OF_OURS, kind=RouteKind.MESSAGE, outcome=promised)
+            return _done(place, message)
+        case flows.Hangup(outcome=outcome) | flows.Notice(outcome=outcome):
+            return _done(place, Route(kind=RouteKind.HANGUP, outcome=flows.CLOSING[outcome]))
+        case _:
+            if place.step != PERSON:
+                place = _trouble(place, "there is no such step")
+            return _done(place, _AGENT_OF_OURS)
+
+
+def _done(place: Place, route: Route) -> tuple[Place, Move]:
     return replace(place, over=True), Done(step=place.ref, route=route)
 
 
-def _route(place: Place) -> tuple[Place, Route]:
-    person = Route(kind=RouteKind.QUEUE, queue=GENERAL_QUEUE)
-    match place.now:
-        case flows.Queue() as step:
-            return _queued(place, step)
-        case flows.Transfer(to=to):
-            target = fill(to, place.values)
-            if not _DIALABLE.fullmatch(target):
-                return _trouble(place, f"{target[:30]!r} cannot be dialled"), person
-            # The queue is what follows when nobody answers there.
-            return place, replace(person, kind=RouteKind.TRANSFER, target=target)
-        case flows.Message():
-            promised = Outcome.CALLBACK_PROMISED
-            return place, replace(person, kind=RouteKind.MESSAGE, outcome=promised)
-        case flows.Hangup(outcome=outcome) | flows.Notice(outcome=outcome):
-            return place, Route(kind=RouteKind.HANGUP, outcome=flows.CLOSING[outcome])
-        case None if place.step != PERSON:
-            return _trouble(place, "there is no such step"), person
-        case _:
-            return place, person
+def _person(place: Place) -> Place:
+    return replace(place, step=PERSON)
 
 
 def _queued(place: Place, step: flows.Queue) -> tuple[Place, Route]:
     route = Route(kind=RouteKind.QUEUE, queue=step.queue, priority=step.priority)
     number = place.situation.number
-    if step.seat and number is not None and number.seat and number.seat_seconds > 0:
+    if step.seat and number is not None and number.seat_queue and number.seat_seconds > 0:
         seconds = number.seat_seconds
         route = replace(route, seat_queue=number.seat_queue, seat_seconds=seconds)
     if step.skill is not None:

@@ -264,6 +264,7 @@ class Transfer(Ending):
 
     do: Literal["transfer"]
     to: Template
+    priority: Annotated[int, Field(ge=0, le=10, description="Of who comes back to an agent")] = 0
 
 
 class Notice(Step):
