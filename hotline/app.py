@@ -33,6 +33,7 @@ from cti.calls.registry import Registry
 from cti.commands import Commands
 from cti.histories import Histories
 from cti.inbox import Inbox
+from cti.switches import Switches
 from hotline import db, exchange, web
 from hotline.asterisk.render import AMI_USER
 from hotline.config import Config, secret
@@ -119,7 +120,8 @@ class Controller:
             node=node,
             obey=self.commands,
         )
-        self.lookups = Lookups(desks=self.desks, read=read, clock=time.time)
+        self.switches = Switches()
+        self.lookups = Lookups(desks=self.desks, switches=self.switches, read=read, clock=time.time)
         self.agi = AgiServer(
             {
                 "inbound": Inbound(
@@ -308,6 +310,7 @@ class Controller:
     async def _look_at_roster(self) -> None:
         async with db.readers(self.engine)() as session:
             agents = await roster.load(session)
+            await self.switches.look(session)
         if agents != self._roster:
             self.desks.set_roster(agents)
         if self.link.up and (agents, self.link.state.since) != self._known_by_asterisk:

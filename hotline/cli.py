@@ -10,8 +10,8 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
+from hotline import cli_calls, log
 from hotline import config as settings
-from hotline import log
 from hotline.tell import cell, out, say, show, table_of, tell
 from schemas.errors import Fault, Faulty, HotlineError
 
@@ -359,6 +359,9 @@ def config_example() -> None:
     from hotline import example
 
     sys.stdout.write(example.text())
+
+
+cli_calls.add_to(app)
 
 
 # ---- entry

@@ -7,7 +7,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from agents.desk import Desks
+from cti.switches import Switches
 from schemas.calls import AgentId
+from schemas.switches import Switch
 from schemas.tables import CallRow, TicketRow
 
 REMEMBERED = 24 * 3600.0
@@ -27,10 +29,12 @@ class Lookups:
         self,
         *,
         desks: Desks,
+        switches: Switches,
         read: async_sessionmaker[AsyncSession],
         clock: Callable[[], float],
     ) -> None:
         self._desks = desks
+        self._switches = switches
         self._read = read
         self._clock = clock
 
@@ -50,7 +54,7 @@ class Lookups:
             case "caller":
                 return ("known" if DIALABLE.fullmatch(caller) else "unknown"), {}
             case "surge":
-                return "off", {}
+                return ("on" if self._switches.on(Switch.SURGE) else "off"), {}
             case _:
                 raise LookupError(what)
 

@@ -46,6 +46,8 @@ class Right(StrEnum):
     READ_AGENTS = "read_agents"
     STEER_AGENTS = "steer_agents"
     """Change another agent's state."""
+    SWITCH = "switch"
+    """Turn surge mode (应急保障) on and off."""
     OPEN_DESK = "open_desk"
     """Open the desk of one's own extension."""
     READ_REPORTS = "read_reports"
@@ -70,7 +72,7 @@ _CASE_WORK = frozenset({_R.WRITE_TICKETS, _R.WRITE_CALLBACKS})
 RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.READER: _READS | {_R.READ_METRICS},
     Role.AGENT: (_READS - {_R.READ_REPORTS}) | _CASE_WORK | {_R.OPEN_DESK},
-    Role.SUPERVISOR: _READS | _CASE_WORK | {_R.OPEN_DESK, _R.STEER_AGENTS},
+    Role.SUPERVISOR: _READS | _CASE_WORK | {_R.OPEN_DESK, _R.STEER_AGENTS, _R.SWITCH},
     Role.DISPATCHER: _READS | _CASE_WORK,
     Role.MONITOR: _READS | _CASE_WORK,
     Role.QUALITY: _READS,

@@ -53,3 +53,40 @@ class ServiceLevel(BaseModel):
     rolling_24h: Rolling
     by_number: list[NumberLevel]
     by_hour: list[HourLevel]
+
+
+class Cost(BaseModel):
+    """What callers paid in seconds, and how many gave up meanwhile."""
+
+    day: str = Field(description="Day in Shanghai, ISO 8601")
+    flow: str
+    calls: int = Field(description="Calls that heard it")
+    seconds: float = Field(description="Of all calls together")
+    mean_seconds: float = Field(description="That it added to a call")
+    left: int = Field(description="Calls whose caller hung up there")
+    left_share: float = Field(description="left / calls, 0-1")
+
+
+class FlowCost(Cost):
+    """A flow on one day."""
+
+
+class StepCost(Cost):
+    """One step of a flow on one day."""
+
+    step: str = Field(description="flow/step")
+    prompts: list[str] = Field(description="What it played, up to 20 different ones")
+    played_seconds: float
+    waited_seconds: float = Field(description="Silence while a key was waited for")
+    cut: int = Field(description="Calls whose caller cut a prompt by a key")
+
+
+class MenuCost(BaseModel):
+    """What the prompts cost, by day, flow and step."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    since: str = Field(alias="from")
+    until: str = Field(alias="to", description="Not included")
+    flows: list[FlowCost]
+    steps: list[StepCost]

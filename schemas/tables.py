@@ -75,6 +75,24 @@ class TimelineRow(Base):
     kind: Mapped[str] = mapped_column(String(32))
     detail: Mapped[dict[str, Any]]
 
+    __table_args__ = (
+        # what prompts cost is counted over all calls of a day
+        Index("ix_call_timeline_kind", "kind", "at"),
+    )
+
+
+class SwitchRow(Base):
+    """One turn of a switch of the whole service; the newest row of a name says how it stands."""
+
+    __tablename__ = "switches"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    name: Mapped[str] = mapped_column(String(16), index=True)
+    on: Mapped[bool]
+    at: Mapped[float]
+    who: Mapped[str] = mapped_column(String(64))
+    why: Mapped[str] = mapped_column(String(200))
+
 
 class TicketRow(Base):
     """工单. For now its draft; its life comes with case work."""

@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import BaseModel, Field, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from cti.calls import ledger
+from cti.calls import ledger, menu_cost
 from cti.calls.ledger import CallFilter, Live
 from cti.paging import as_response
 from schemas.calls import CallOut
@@ -17,11 +17,11 @@ from schemas.errors import Invalid, NotFound
 from schemas.http import Asked, Asks, Nothing, Operation, bind
 from schemas.identity import Right
 from schemas.numbers import Integration, Number, Register
-from schemas.reports import ServiceLevel
+from schemas.reports import MenuCost, ServiceLevel
 from schemas.times import Since, Until, day_of, midnight
 
-LONGEST_REPORT = 400 * 86400.0
-"""Seconds one report may span."""
+LONGEST_REPORT = 400
+"""Days one report may span."""
 _CALLS = TypeAdapter(list[CallOut])
 
 
@@ -103,6 +103,18 @@ SERVICE_LEVEL = Operation(
 )
 
 
+MENU_COST = Operation(
+    name="getMenuCost",
+    method="GET",
+    path="/api/v1/reports/menu-cost",
+    summary="Seconds each prompt adds to a call and where callers give up; at most 62 days",
+    right=Right.READ_REPORTS,
+    query=Span,
+    body=Nothing,
+    response=MenuCost,
+)
+
+
 def routes(
     read: async_sessionmaker[AsyncSession],
     *,
@@ -143,16 +155,25 @@ def routes(
                 session, since=since, until=until, now=now, limit=sla_answer
             )
 
+    async def cost(asked: Asked[Span, Nothing]) -> MenuCost:
+        since, until = span(asked.query, now=clock(), days=62)
+        async with read() as session:
+            return await menu_cost.count(session, since=since, until=until)
+
     return [
         bind(HOTLINES, hotlines),
         bind(CALLS, calls),
         bind(CALL, call),
         bind(SERVICE_LEVEL, service_level),
+        bind(MENU_COST, cost),
     ]
 
 
-def span(asked: Span, *, now: float) -> tuple[float, float]:
+def span(asked: Span, *, now: float, days: int = LONGEST_REPORT) -> tuple[float, float]:
     """Return the Unix seconds *asked* for; what is missing is filled with today or the day asked.
+
+    Args:
+        days: it may span.
 
     Raises:
         Invalid: it ends before it begins, or is too long.
@@ -166,8 +187,8 @@ def span(asked: Span, *, now: float) -> tuple[float, float]:
     reason = None
     if until <= since:
         reason = "is not later than `from`"
-    elif until - since > LONGEST_REPORT:
-        reason = "is more than 400 days after `from`"
+    elif until - since > days * 86400.0:
+        reason = f"is more than {days} days after `from`"
     if reason:
         fault = {"in": "query", "key": "to", "reason": reason}
         raise Invalid("1 fault in the query", faults=[fault])

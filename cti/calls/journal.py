@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from cti.calls import sla
 from cti.calls.machine import route_of
 from schemas.calls import Call
-from schemas.events import Event, FlowStarted, PromptPlayed, RouteChosen
+from schemas.events import Event, FlowStarted, PromptPlayed, RouteChosen, Waited
 from schemas.tables import CallRow, TimelineRow
 
 log = logging.getLogger(__name__)
@@ -167,13 +167,24 @@ def row_of(call: Call, *, node: str) -> dict[str, Any]:
     }
 
 
+def _step(event: PromptPlayed | Waited) -> Mapping[str, Any]:
+    """Return where in the flow it was; that a caller hung up there is said only when they did."""
+    return {"step": event.step, "left": True} if event.left else {"step": event.step}
+
+
 def detail(event: Event) -> Mapping[str, Any]:
     """Return the facts of *event* for the timeline; nothing twice, nothing bulky."""
     match event:
         case FlowStarted():
-            return {"did": event.did, "dialled": event.dialled, "attribution": event.attribution}
+            told: dict[str, Any] = {
+                "did": event.did, "dialled": event.dialled, "attribution": event.attribution
+            }  # fmt: skip
+            return {**told, "version": event.version} if event.version else told
         case PromptPlayed():
-            return {"prompt": event.prompt, "seconds": event.seconds, "key": event.key}
+            played = {"prompt": event.prompt, "seconds": event.seconds, "key": event.key}
+            return {**played, **_step(event)}
+        case Waited():
+            return {"seconds": event.seconds, "key": event.key, **_step(event)}
         case RouteChosen():
             return {"route": str(event.route)}
     skip = {"call", "at", "number", "chain", "channel", "caller"}
