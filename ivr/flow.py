@@ -19,12 +19,9 @@ from schemas import flows
 from schemas.calendar import is_open
 from schemas.calls import GENERAL_QUEUE, Outcome, Route, RouteKind
 from schemas.city import City
-from schemas.flows import PERSON, RETURN, fill
+from schemas.flows import PERSON, RETURN, UNKNOWN, fill
 from schemas.moves import Collect, Done, Hear, Heard, Listen, Look, Move, Say, Situation
 
-UNKNOWN = "unknown"
-"""Flow of a number that is not in the register."""
-UNKNOWN_NOTICE = "unknown-number"
 FAILURES = 2
 """So many failures anywhere and a person takes over."""
 MOST_STEPS = 60
@@ -359,18 +356,4 @@ def _trouble(place: Place, what: str) -> Place:
 
 
 def _values(situation: Situation) -> Mapping[str, str]:
-    number = situation.number
-    values = dict.fromkeys(flows.CALL_VARIABLES, "")
-    values["caller"] = situation.caller
-    if number is None:
-        return {**values, "notice": UNKNOWN_NOTICE}
-    return {
-        **values,
-        "number": number.number,
-        "line_no": str(number.line_no),
-        "hotline": number.hotline,
-        "unit": number.unit,
-        "notice": number.notice,
-        "seat": number.seat or "",
-        "onward": number.onward or "",
-    }
+    return {**flows.known_of(situation.number), "caller": situation.caller}

@@ -16,12 +16,18 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.calls import GENERAL_QUEUE, Outcome
+from schemas.numbers import Number
 
 PERSON = "person"
 """Target that every flow may name without having such a step: an agent of ours."""
 RETURN = "return"
 """Target that ends a sub-flow; the `goto` that called it says where its caller goes on."""
 RESERVED = frozenset({PERSON, RETURN})
+
+UNKNOWN = "unknown"
+"""Flow of a number that is not in the register."""
+UNKNOWN_NOTICE = "unknown-number"
+"""Its `{notice}`."""
 
 CALL_VARIABLES: Mapping[str, str] = {
     "number": "number that was dialled, as the register writes it",
@@ -34,6 +40,8 @@ CALL_VARIABLES: Mapping[str, str] = {
     "caller": "number of the caller",
 }
 """What is known when a flow begins; empty where the register has nothing."""
+OF_NUMBER = tuple(name for name in CALL_VARIABLES if name != "caller")
+"""Those that the register knows, so that a flow can be checked against all its numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +55,17 @@ class Known:
     """Variables it fills."""
     asks: bool = False
     """Whether it needs `of`."""
+    alone: tuple[str, ...] = ()
+    """Words that say that no person of ours can be had soon, whatever the prompts cost."""
 
 
 LOOKUPS: Mapping[str, Known] = {
     "duty": Known(
         "who is there to answer: somebody free, all busy, or nobody signed on",
         ("free", "busy", "away"),
+        alone=("away",),
     ),
-    "surge": Known("whether surge mode (应急保障) is switched on", ("on", "off")),
+    "surge": Known("whether surge mode (应急保障) is switched on", ("on", "off"), alone=("on",)),
     "last_agent": Known(
         "who answered this caller within the last 24 hours, and whether they are free now",
         ("free", "busy", "none"),
@@ -394,6 +405,21 @@ def variables(prompt: Prompt | str) -> Iterator[str]:
 def fill(text: str, values: Mapping[str, str]) -> str:
     """Return *text* with its variables filled; one that nobody knows becomes empty."""
     return VARIABLE.sub(lambda found: values.get(found[1], ""), text)
+
+
+def known_of(number: Number | None) -> dict[str, str]:
+    """Return `CALL_VARIABLES` but the caller's, as they are at the begin of a call to *number*."""
+    if number is None:
+        return {name: UNKNOWN_NOTICE if name == "notice" else "" for name in OF_NUMBER}
+    return {
+        "number": number.number,
+        "line_no": str(number.line_no),
+        "hotline": number.hotline,
+        "unit": number.unit,
+        "notice": number.notice,
+        "seat": number.seat or "",
+        "onward": number.onward or "",
+    }
 
 
 CLOSING: Mapping[str, Outcome] = {
