@@ -112,6 +112,8 @@ class Calls(Section):
     """Seconds an agent's INVITE is held back so that the screen-pop is there first."""
     wrap_up: Annotated[float, Field(ge=0, le=3600)] = 20.0
     """Seconds of wrap-up (话后) after a talk; the desk may end it sooner."""
+    announce_every: Annotated[int, Field(ge=0, le=3600)] = 45
+    """Seconds between two announcements of place and expected wait to who queues; 0: never."""
     max_calls: Annotated[int, Field(ge=1, le=100_000)] = 2000
     """Concurrent calls one controller accepts; beyond it the dialplan's fallback queue serves."""
 

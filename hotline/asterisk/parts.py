@@ -3,7 +3,7 @@
 FILES = (
     "acl", "aeap", "asterisk", "ccss", "cdr", "cel", "cel_custom", "codecs", "extensions",
     "features", "http", "indications", "logger", "manager", "modules", "musiconhold", "pjproject",
-    "pjsip", "queuerules", "queues", "rtp", "udptl",
+    "pjsip", "queuerules", "queues", "rtp", "say", "udptl",
 )  # fmt: skip
 AGENT_FILES = ("extensions_agents", "pjsip_agents", "queues_agents")
 CARRIER_FILES = (

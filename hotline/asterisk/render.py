@@ -19,6 +19,7 @@ from hotline.asterisk.parts import (
     FILES,
     MODULES,
 )
+from ivr import say
 from schemas import config
 from schemas.calls import GENERAL_QUEUE, skill_queue
 from schemas.errors import Fault, Faulty
@@ -249,6 +250,7 @@ def render(
         "message_silence": MESSAGE_SILENCE,
         "message_longest": MESSAGE_LONGEST,
         "sound": sound,
+        "count": say.count,
         "pop_lead": settings.calls.pop_lead,
         "custom": sorted(custom),
         "published": published,
