@@ -10,8 +10,9 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from hotline import cli_calls, log
+from hotline import cli_calls, cli_publish, log
 from hotline import config as settings
+from hotline.cli_dialplan import dialplan_app
 from hotline.tell import cell, out, say, show, table_of, tell
 from schemas.errors import Fault, Faulty, HotlineError
 
@@ -36,6 +37,7 @@ for name, sub in {
     "prompts": prompts_app,
     "asterisk": asterisk_app,
     "config": config_app,
+    "dialplan": dialplan_app,
 }.items():
     app.add_typer(sub, name=name)
 
@@ -137,6 +139,11 @@ def status(as_json: AsJson = False) -> None:
         table.add_row(part, "yes" if state["ok"] else "NO", cell(state.get("last_error")))
     if not as_json:
         say(f"web {found['web']}   sip {found['sip']}")
+        if plan := found.get("dialplan"):
+            parts = [f"dialplan version {plan['version']}"]
+            parts += ["the working folder differs"] if plan["differs"] else []
+            parts += [f"watched until {plan['watch_until'][:19]}"] if plan["watch_until"] else []
+            say("; ".join(parts))
     show(found, as_json=as_json, table=table)
     raise typer.Exit(0 if found["ok"] else 1)
 
@@ -362,6 +369,7 @@ def config_example() -> None:
 
 
 cli_calls.add_to(app)
+cli_publish.add_to(dialplan_app)
 
 
 # ---- entry

@@ -2,7 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from agents.roster import Agent
@@ -22,7 +23,8 @@ from schemas.errors import HotlineError
 
 log = logging.getLogger(__name__)
 
-OF_A_VERSION = ("extensions.conf", "queues.conf")
+CUSTOM = "custom/"
+OF_A_VERSION = ("extensions.conf", "queues.conf", "say.conf")
 """Files that follow from what admins publish; the others follow from settings and roster."""
 
 
@@ -71,8 +73,23 @@ def configure(config: Config, asterisk: Instance, site: City, agents: Sequence[A
     asterisk.add_sounds(_sounds(site))
 
 
-def publish(config: Config, site: City) -> str | None:
-    """Write what Asterisk reads of a version, to be reloaded; return its dialplan.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A dialplan that Asterisk was given."""
+
+    text: str
+    """Ours."""
+    admins: Mapping[str, str]
+    """The admins' own files by name."""
+    etc: Path
+
+    def ours(self) -> tuple[str, ...]:
+        """Return all texts of ours; the roster's may have changed meanwhile."""
+        return self.text, (self.etc / "extensions_agents.conf").read_text("utf-8")
+
+
+def publish(config: Config, site: City) -> Written | None:
+    """Write what Asterisk reads of a version, to be reloaded.
 
     Settings and roster are left as they are: a publish changes what admins wrote and no more. The
     sounds of calls in progress stay, for the names of new ones differ.
@@ -97,11 +114,14 @@ def publish(config: Config, site: City) -> str | None:
         {
             name: text
             for name, text in files.items()
-            if (name in OF_A_VERSION or name.startswith("custom/")) and not _same(etc / name, text)
+            if (name in OF_A_VERSION or name.startswith(CUSTOM)) and not _same(etc / name, text)
         },
         prompts={"hotline": site.folder / "audio"},
     )
-    return files["extensions.conf"]
+    admins = {
+        name.removeprefix(CUSTOM): text for name, text in files.items() if name.startswith(CUSTOM)
+    }
+    return Written(files["extensions.conf"], admins, etc)
 
 
 def _rendered(
