@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from dialplans.windows import Window
 from schemas.calls import Route, RouteKind, skill_queue
@@ -106,6 +106,13 @@ class Stage:
         """What the step costs the caller."""
         return round(self.played + self.waited, 3)
 
+    @property
+    def did(self) -> str:
+        """What came of it, for people."""
+        if self.asked or self.answer:
+            return self.asked or self.answer
+        return f"nothing for {self.waited:g} s" if self.waited else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Walk:
@@ -200,12 +207,12 @@ def walk(city: City, machine: Machine[P], case: Case) -> Walk:
 
 
 def walk_all(
-    city: City, machine: Machine[P], windows: Sequence[Window], like: Case
+    city: City, machine: Machine[P], windows: Sequence[Window], like: Case, numbers: Iterable[str]
 ) -> list[tuple[Window, Walk]]:
-    """Let a caller as in *like* dial every number of the register in every window."""
+    """Let a caller as in *like* dial each of *numbers* in every window."""
     return [
         (window, walk(city, machine, replace(like, number=number, at=window.begin)))
-        for number in city.register.numbers
+        for number in numbers
         for window in windows
     ]
 
@@ -306,75 +313,3 @@ class _Caller:
     def _note(self, stage: Stage) -> None:
         before = self.stages[-1].total if self.stages else 0.0
         self.stages.append(replace(stage, total=round(before + stage.seconds, 3)))
-
-
-# ---- for who reads it
-
-
-def as_json(walk: Walk) -> dict[str, Any]:
-    """Return *walk* as JSON has it; seconds are rounded to milliseconds."""
-    case, route, number = walk.case, walk.route, walk.number
-    return {
-        "number": case.number,
-        "hotline": None if number is None else number.hotline,
-        "integration": None if number is None else number.integration.value,
-        "at": case.at.isoformat(timespec="minutes"),
-        "caller": case.caller,
-        "keys": written(case.keys),
-        "say": case.say,
-        "steps": [
-            {
-                "step": stage.step,
-                "prompts": list(stage.prompts),
-                "text": stage.text,
-                "answer": stage.answer,
-                "asked": stage.asked,
-                "played": stage.played,
-                "waited": stage.waited,
-                "seconds": stage.seconds,
-                "total": stage.total,
-            }
-            for stage in walk.stages
-        ],
-        "seconds": walk.seconds,
-        "person_after": walk.person_after,
-        "end": walk.end,
-        "route": str(route),
-        "queue": route.queue,
-        "skill": route.skill,
-        "priority": route.priority,
-        "outcome": None if route.outcome is None else str(route.outcome),
-        "troubles": [{"step": step, "reason": reason} for step, reason in walk.troubles],
-        "keys_left": written(walk.spare),
-        "words_left": walk.unsaid,
-    }
-
-
-def ending(walk: Walk, limit: float) -> str:
-    """Return in a sentence how *walk* ends, and whether it keeps the promise.
-
-    Args:
-        limit: seconds within which a person should answer.
-    """
-    route, seconds = walk.route, walk.seconds
-    match route.kind:
-        case RouteKind.HANGUP:
-            return f"the flow ends the call after {seconds:.1f} s: {route.outcome}"
-        case RouteKind.MESSAGE:
-            return f"the caller leaves a message after {seconds:.1f} s and is called back"
-        case RouteKind.TRANSFER:
-            rung, after = f"{route.target} is rung", "; if nobody answers there, an agent is"
-        case _ if route.agent:
-            rung, after = f"agent {route.agent} is rung", f", then queue {route.queue}"
-        case _ if route.seat_queue:
-            seat = "the owner's seat" if walk.number is None else f"seat {walk.number.seat}"
-            rung = f"{seat} is rung for {route.seat_seconds} s"
-            after = f", then queue {route.queue}"
-        case _:
-            rung, after = f"a person is rung (queue {route.queue})", ""
-    kept = f"limit {limit:g} s" + ("" if seconds <= limit else ": MISSED")
-    if route.skill is not None and route.queue != skill_queue(route.skill):
-        after += f"; whoever has the skill {route.skill} is rung first"
-    away = route.kind is RouteKind.QUEUE and walk.case.conditions.duty == "away"
-    nobody = "; nobody is signed on: the caller waits" if away else ""
-    return f"{rung} after {seconds:.1f} s of prompts and waits ({kept}){after}{nobody}"
