@@ -113,7 +113,11 @@ def told(some: Iterable[Window], every: Iterable[Window]) -> str:
     for day, found in of_days.items():
         if spans := _spans([window for window in found if window in chosen]):
             hours.setdefault(spans, []).append(day)
-    return "; ".join(f"{', '.join(names)} {spans}" for spans, names in hours.items())
+    return "; ".join(f"{_names(names, len(of_days))} {spans}" for spans, names in hours.items())
+
+
+def _names(days: list[str], all_days: int) -> str:
+    return "every day" if len(days) == all_days else ", ".join(days)
 
 
 def _spans(found: list[Window]) -> str:

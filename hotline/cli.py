@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from hotline import cli_calls, cli_publish, log
+from hotline import cli_calls, cli_flows, cli_publish, log
 from hotline import config as settings
 from hotline.cli_dialplan import dialplan_app
 from hotline.tell import cell, out, say, show, table_of, tell
@@ -370,6 +370,7 @@ def config_example() -> None:
 
 cli_calls.add_to(app)
 cli_publish.add_to(dialplan_app)
+cli_flows.add_to(dialplan_app)
 
 
 # ---- entry
