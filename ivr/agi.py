@@ -10,7 +10,6 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -24,8 +23,6 @@ QUICK = 5.0
 """Seconds to wait for the reply to a command that plays and waits for nothing."""
 LONGEST_PROMPT = 60.0
 """Seconds to wait for the end of one prompt."""
-SAMPLES = 8000
-"""Samples a second of the prompts: endpos counts in them."""
 
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,63}|TIMEOUT\(absolute\)")
 _VALUE = re.compile(r"[A-Za-z0-9_.+-]{0,128}")
@@ -41,26 +38,6 @@ class CommandFailed(AgiError):
 
 class AsteriskSilent(AgiError):
     """Asterisk said nothing for too long."""
-
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """A prompt that ended."""
-
-    prompt: str
-    seconds: float
-    """How long it was heard."""
-    key: str | None
-    """Key that cut it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of a question."""
-
-    key: str | None
-    """None: nothing was pressed in time."""
-    played: tuple[Played, ...]
 
 
 class Session:
@@ -132,34 +109,21 @@ class Session:
                 raise ValueError(f"not a safe value for channel variable {name!r}")
         await self.command("EXEC", "MSet", ",".join(f"{k}={v}" for k, v in values.items()))
 
-    async def say(self, prompts: Sequence[str], *, keys: str = ANY_KEY) -> tuple[Played, ...]:
-        """Play *prompts* one after the other until one of *keys* cuts them.
+    async def play(self, sound: str, *, keys: str = ANY_KEY) -> str | None:
+        """Play *sound* and return the key of *keys* that cut it, None when it ended uncut.
+
+        How long it was heard the reply does not tell: endpos counts the samples of the file that
+        Asterisk chose, 8 000 or 16 000 a second as the caller's telephone is.
 
         Raises:
-            CommandFailed: a prompt is missing; those before it were heard.
+            CommandFailed: there is no such sound.
         """
-        played: list[Played] = []
-        for prompt in prompts:
-            reply = await self.command("STREAM FILE", prompt, keys, within=LONGEST_PROMPT)
-            key = _key(reply)
-            played.append(Played(prompt, reply.endpos / SAMPLES, key))
-            if key:
-                break
-        return tuple(played)
+        return _key(await self.command("STREAM FILE", sound, keys, within=LONGEST_PROMPT))
 
-    async def ask(self, prompts: Sequence[str], *, within: float, keys: str = ANY_KEY) -> Answer:
-        """Play *prompts* and return the key that answers them, pressed during or after them.
-
-        Args:
-            within: seconds of silence to allow once the last prompt has ended.
-        """
-        played = await self.say(prompts, keys=keys)
-        if played and played[-1].key:
-            return Answer(played[-1].key, played)
-        wait = round(within * 1000)
-        return Answer(
-            _key(await self.command("WAIT FOR DIGIT", wait, within=within + QUICK)), played
-        )
+    async def wait(self, seconds: float) -> str | None:
+        """Return the next key, None when there is none within *seconds*."""
+        within = seconds + QUICK
+        return _key(await self.command("WAIT FOR DIGIT", round(seconds * 1000), within=within))
 
     async def _exchange(self, verb: str, args: Sequence[str | int], within: float) -> Reply:
         if self._gone:

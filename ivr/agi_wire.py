@@ -79,12 +79,6 @@ class Reply:
         """The result as an integer, or None when it is none (GET DATA may answer `12*`)."""
         return int(self.result) if re.fullmatch(r"-?[0-9]{1,9}", self.result) else None
 
-    @property
-    def endpos(self) -> int:
-        """Sample at which playing stopped, 0 when Asterisk did not say."""
-        value = self.attributes.get("endpos", "")
-        return int(value) if re.fullmatch(r"[0-9]{1,12}", value) else 0
-
 
 @dataclass(frozen=True, slots=True)
 class Hangup:

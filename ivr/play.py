@@ -6,12 +6,11 @@ is counted, and the step in which callers give up.
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ivr.agi import CallerGone, CommandFailed, Session
+from ivr.agi import LONGEST_PROMPT, CallerGone, CommandFailed, Session
 from schemas.calls import CallId
 from schemas.city import City
 from schemas.events import Event, PromptPlayed, Waited
@@ -21,6 +20,8 @@ log = logging.getLogger(__name__)
 
 LOOK_WITHIN = 1.0
 """Seconds an answer to a lookup may take; the caller hears silence meanwhile."""
+QUICK = 1.0
+"""Seconds in which the next command follows an answer."""
 SPARE = 5
 """Seconds a step may take beyond its prompts and waits before Asterisk takes the caller back."""
 
@@ -40,7 +41,7 @@ class Lookups(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Player:
     """One caller's telephone."""
 
@@ -52,6 +53,8 @@ class Player:
     lookups: Lookups
     clock: Callable[[], float]
     """Unix seconds."""
+    until: float = 0.0
+    """Unix seconds at which Asterisk takes the caller back unless we speak before."""
 
     async def perform(self, move: Playing | Look) -> Heard:
         """Do *move*; what cannot be done is told in `Heard.failed`.
@@ -61,7 +64,7 @@ class Player:
         """
         if isinstance(move, Look):
             return await self._look(move)
-        await self.session.keep_alive(self._longest(move))
+        await self._keep_alive(self._longest(move))
         try:
             key = await self._play(move.step, move.prompts)
             match move:
@@ -81,25 +84,32 @@ class Player:
         spoken = sum(self.city.prompts[p].seconds for p in move.prompts if p in self.city.prompts)
         return round(spoken + (0 if isinstance(move, Say) else move.wait)) + SPARE
 
+    async def _keep_alive(self, seconds: int) -> None:
+        await self.session.keep_alive(seconds)
+        self.until = self.clock() + seconds
+
     async def _play(self, step: str, prompts: Sequence[str]) -> str | None:
         key = None
         for prompt in prompts:
-            began = time.monotonic()
+            began = self.clock()
             try:
-                (played,) = await self.session.say([self.city.sound(prompt)])
+                key = await self.session.play(self.city.sound(prompt))
             except CallerGone:
-                self._played(step, prompt, time.monotonic() - began, None, left=True)
+                self._played(step, prompt, began, None, left=True)
                 raise
-            key = played.key
-            self._played(step, prompt, played.seconds, key)
+            self._played(step, prompt, began, key)
             if key is not None:
                 break
         return key
 
     def _played(
-        self, step: str, prompt: str, seconds: float, key: str | None, *, left: bool = False
+        self, step: str, prompt: str, began: float, key: str | None, *, left: bool = False
     ) -> None:
         at = self.clock()
+        known = self.city.prompts.get(prompt)
+        # a busy controller hears late of the end; nobody listens longer than the prompt lasts
+        longest = known.seconds if known and known.seconds else LONGEST_PROMPT
+        seconds = round(min(max(at - began, 0.0), longest), 3)
         self.report(
             PromptPlayed(
                 call=self.call, at=at, prompt=prompt, seconds=seconds, key=key, step=step, left=left
@@ -107,41 +117,43 @@ class Player:
         )
 
     async def _wait(self, step: str, seconds: float) -> str | None:
-        began = time.monotonic()
+        began = self.clock()
         try:
-            key = (await self.session.ask((), within=seconds)).key
+            key = await self.session.wait(seconds)
         except CallerGone:
-            self._waited(step, time.monotonic() - began, None, left=True)
+            self._waited(step, began, None, left=True)
             raise
-        self._waited(step, time.monotonic() - began, key)
+        self._waited(step, began, key)
         return key
 
-    def _waited(self, step: str, seconds: float, key: str | None, *, left: bool = False) -> None:
-        seconds = round(seconds, 3)
+    def _waited(self, step: str, began: float, key: str | None, *, left: bool = False) -> None:
         at = self.clock()
+        seconds = round(max(at - began, 0.0), 3)
         self.report(Waited(call=self.call, at=at, step=step, seconds=seconds, key=key, left=left))
 
     async def _collect(self, step: str, first: str | None, most: int, wait: float) -> str:
         """Return the keys of an entry; what they are is nobody's business but the flow's."""
-        began, left = time.monotonic(), False
+        began, left = self.clock(), False
         entry, key = "", first
         try:
             while True:
                 if key is None:
-                    key = (await self.session.ask((), within=wait)).key
+                    key = await self.session.wait(wait)
                 if key in (None, "#", "*"):
                     return entry
                 entry, key = entry + str(key), None
                 if len(entry) >= most:
                     return entry
-                await self.session.keep_alive(round(wait) + SPARE)
+                await self._keep_alive(round(wait) + SPARE)
         except CallerGone:
             left = True
             raise
         finally:
-            self._waited(step, time.monotonic() - began, None, left=left)
+            self._waited(step, began, None, left=left)
 
     async def _look(self, move: Look) -> Heard:
+        if self.until - self.clock() < LOOK_WITHIN + QUICK:
+            await self._keep_alive(SPARE)
         try:
             async with asyncio.timeout(LOOK_WITHIN):
                 word, found = await self.lookups(move.what, move.of, self.caller)
