@@ -34,7 +34,7 @@ from cti.commands import Commands
 from cti.histories import Histories
 from cti.inbox import Inbox
 from cti.switches import Switches
-from hotline import db, exchange, web
+from hotline import db, exchange, publish_http, web
 from hotline.asterisk.render import AMI_USER
 from hotline.config import Config, secret
 from hotline.lookups import Lookups
@@ -214,7 +214,11 @@ class Controller:
             sla_answer=config.calls.sla_answer,
             dialplan=self.publishing.status,
             middlewares=[authenticate(self.auth)],
-            more=[*agents_http.routes(self.desks, self.auth), ws.socket_route(self.desks)],
+            more=[
+                *agents_http.routes(self.desks, self.auth),
+                ws.socket_route(self.desks),
+                *publish_http.routes(config, state=self.publishing.status),
+            ],
         )
 
     # ---- from Asterisk

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.roster import Agent
-from hotline import releases
+from hotline import readback, releases
 from hotline.asterisk import install
 from hotline.asterisk.instance import Instance
 from hotline.asterisk.render import (
@@ -19,7 +19,7 @@ from hotline.asterisk.render import (
 )
 from hotline.config import Config, secret
 from schemas.city import City
-from schemas.errors import HotlineError
+from schemas.errors import Fault, Faulty, HotlineError
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def publish(config: Config, site: City) -> Written | None:
         None when this machine's Asterisk is configured by somebody else.
 
     Raises:
-        Faulty: a value cannot stand in a configuration file.
+        Faulty: a value cannot stand in a configuration file, or a context is ours.
     """
     try:
         asterisk = instance(config)
@@ -108,6 +108,15 @@ def publish(config: Config, site: City) -> Written | None:
     if not (asterisk.home / "etc" / "asterisk.conf").exists():
         return None
     files = _rendered(config, asterisk, site, ())
+    admins = {
+        name.removeprefix(CUSTOM): text for name, text in files.items() if name.startswith(CUSTOM)
+    }
+    ours = [text for name, text in files.items() if name.startswith("extensions")]
+    if found := tuple(readback.trespasses(ours, admins)):
+        raise Faulty(
+            Fault(CUSTOM + name, None, "context", f"[{context}] is ours: choose another name")
+            for name, context in found
+        )
     asterisk.add_sounds(_sounds(site))
     etc = asterisk.home / "etc"
     asterisk.write(
@@ -118,9 +127,6 @@ def publish(config: Config, site: City) -> Written | None:
         },
         prompts={"hotline": site.folder / "audio"},
     )
-    admins = {
-        name.removeprefix(CUSTOM): text for name, text in files.items() if name.startswith(CUSTOM)
-    }
     return Written(files["extensions.conf"], admins, etc)
 
 

@@ -317,31 +317,37 @@ class Publishing:
     # ---- gone live
 
     async def _applied(self, version: int, *, asterisk: bool) -> None:
-        """Say that *version* runs, and watch it if it is new."""
-        await asyncio.to_thread(self._versions.set_applied, version, asterisk=asterisk)
+        """Watch *version* if it is new, then say that it runs."""
         past = await asyncio.to_thread(self._versions.history)
         live = next((e for e in reversed(past) if e.event in LIVE), None)
         since = past[past.index(live) :] if live is not None else past
         if any(e.event is Event.APPLIED and e.version == version for e in since):
             if self.watch.now is None or self.watch.now.version != version:
                 self.watch.resume(version)
-            return
-        self.watch.end()
-        await asyncio.to_thread(
-            self._versions.note, Event.APPLIED, version, who=releases.SYSTEM, why=""
-        )
-        log.info("version %d of the dialplan is applied", version)
-        if live is None:
-            return
-        if _by_a_person(live):
-            self._state = State(ok=True, since=self._clock())
+        else:
+            self.watch.end()
+            await self._watch(version, live, past)
+            await asyncio.to_thread(
+                self._versions.note, Event.APPLIED, version, who=releases.SYSTEM, why=""
+            )
+            log.info("version %d of the dialplan is applied", version)
+            if live is not None and _by_a_person(live):
+                self._state = State(ok=True, since=self._clock())
+        await asyncio.to_thread(self._versions.set_applied, version, asterisk=asterisk)
+
+    async def _watch(self, version: int, live: Entry | None, past: Sequence[Entry]) -> None:
+        """Begin to watch a version that has gone live, if it has to be proven."""
         published = self._versions.get(version)
-        # also after a rollback to one whose own watch was cut short: it may be the harmful one
-        proven = live.event is Event.ROLLED_BACK and (
-            _by_a_person(live)
-            or any(e.event is Event.WATCH_PASSED and e.version == version for e in past)
-        )
         parent = published.parent
+        # also after a rollback to one whose own watch was cut short: it may be the harmful one
+        proven = (
+            live is not None
+            and live.event is Event.ROLLED_BACK
+            and (
+                _by_a_person(live)
+                or any(e.event is Event.WATCH_PASSED and e.version == version for e in past)
+            )
+        )
         if published.watch and parent is not None and not proven and self._there(parent):
             await self.watch.begin(version, back_to=parent, minutes=published.watch)
 

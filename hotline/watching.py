@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 HOUR = 3600.0
 EVERY = 5.0
 """Seconds between two looks into the ledger."""
-LOOK_WITHIN = 10.0
+LOOK_WITHIN = 5.0
 """Seconds the database may take."""
 NOT_OURS = ("FAILURE", "queue-TIMEOUT", "queue-FULL", "queue-JOINEMPTY", "queue-LEAVEEMPTY")
 """Reasons of the dialplan to help itself that no flow is to blame for: no controller, no agent."""
