@@ -12,7 +12,7 @@ from agents.hub import Hub
 from agents.pops import pop_of, with_history
 from agents.ports import Histories, Member, Queues
 from agents.roster import Agent
-from schemas.calls import AgentId, Call, CallId, CallOut
+from schemas.calls import AgentId, Call, CallId, CallOut, Third
 from schemas.calls import State as CallState
 from schemas.desktop import AgentState, History, ScreenPop, Snapshot
 from schemas.errors import NotFound
@@ -22,6 +22,9 @@ from schemas.events import (
     AgentMissed,
     AgentRinging,
     Happened,
+    ThirdAnswered,
+    ThirdDialled,
+    ThirdLeft,
     TicketOpened,
 )
 from schemas.times import iso, iso_or_none
@@ -202,10 +205,7 @@ class Desks:
         event, call = news.event, news.call
         match event:
             case AgentRinging(agent=agent) if desk := self._desks.get(agent):
-                self._step(desk, p.Rang(at=event.at, call=call.id))
-                if desk.presence.call == call.id:
-                    desk.call = None
-                    self._pop(desk, call)
+                self._rings(desk, call, event.at)
             case AgentMissed(agent=agent) if desk := self._desks.get(agent):
                 self._ring_ended(desk, call.id, event.at, missed=True, why="missed")
             case AgentAnswered(agent=agent) if desk := self._desks.get(agent):
@@ -215,8 +215,25 @@ class Desks:
                     self._pop(desk, call)
             case AgentFinished(agent=agent) if desk := self._desks.get(agent):
                 self._step(desk, p.Finished(at=event.at, call=call.id))
+            case ThirdDialled(target=target) if desk := self._desks.get(AgentId(target)):
+                if event.internal:
+                    self._rings(desk, call, event.at)
+            case ThirdAnswered(target=target) if desk := self._desks.get(AgentId(target)):
+                if desk.presence.call == call.id:
+                    self._step(desk, p.Answered(at=event.at, call=call.id))
+            case ThirdLeft(target=target) if desk := self._desks.get(AgentId(target)):
+                missed = event.status == "NOANSWER"
+                self._ring_ended(desk, call.id, event.at, missed=missed, why="missed")
+                if desk.presence.call == call.id:
+                    self._step(desk, p.Finished(at=event.at, call=call.id))
         for id in tuple(self._on.get(call.id, ())):
             self._follow(self._desks[id], news)
+
+    def _rings(self, desk: _Desk, call: Call, at: float) -> None:
+        self._step(desk, p.Rang(at=at, call=call.id))
+        if desk.presence.call == call.id:
+            desk.call = None
+            self._pop(desk, call)
 
     def _follow(self, desk: _Desk, news: Happened) -> None:
         """Bring a desk that has to do with the call in line with it."""
@@ -227,7 +244,8 @@ class Desks:
             return
         if desk.presence.phone is p.Phone.RINGING:
             return
-        if call.state is CallState.ENDED and desk.presence.phone is p.Phone.TALKING:
+        ended = call.state is CallState.ENDED and not in_room(call, desk.agent.id)
+        if ended and desk.presence.phone is p.Phone.TALKING:
             self._step(desk, p.Finished(at=event.at, call=call.id))  # AgentFinished may never come
         if desk.call is not None and desk.call.id == call.id:
             if isinstance(event, TicketOpened):
@@ -394,6 +412,13 @@ class Desks:
             desk=self.hub.online(desk.agent.id),
             wrap_up_ends=iso_or_none(now.wrap_up_ends),
         )
+
+
+def in_room(call: Call, agent: AgentId) -> bool:
+    """Return whether the agent's phone is in a room of *call*, whatever became of the caller."""
+    control = call.control
+    own = control.seated and agent == call.agent
+    return own or (control.internal and agent == control.target and control.third is Third.JOINED)
 
 
 def _cancel(what: Timer | asyncio.Task[None] | None) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
@@ -13,7 +13,7 @@ from cti.callbacks import store as callbacks
 from cti.calls.registry import Registry
 from cti.tickets import store as tickets
 from schemas.calls import Call
-from schemas.commands import Command, OpenTicket, PromiseCallback
+from schemas.commands import BringBack, Command, NothingUndone, OpenTicket, PromiseCallback
 from schemas.events import Event, TicketOpened
 from schemas.tables import CallRow
 
@@ -35,6 +35,7 @@ class Commands:
 
     Args:
         report: takes the news that a ticket is open.
+        steer: carries out what is to be moved in a call.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class Commands:
         registry: Registry,
         *,
         report: Callable[[Event], None],
+        steer: Callable[[Command, Call], Awaitable[None]] | None = None,
     ) -> None:
+        self._steer = steer
         self._write = write
         self._registry = registry
         self._report = report
@@ -51,6 +54,10 @@ class Commands:
 
     async def __call__(self, command: Command, call: Call) -> None:
         """Carry out *command* of *call*, however long the database takes to agree."""
+        if isinstance(command, BringBack | NothingUndone):
+            if self._steer is not None:
+                await self._steer(command, call)
+            return
         tries = 0
         while True:
             try:

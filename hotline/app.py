@@ -6,7 +6,7 @@ import json
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,10 +26,12 @@ from cti.asterisk.ami import AsteriskUnreachable, Link, LinkState
 from cti.asterisk.ami_events import AmiShape, understand
 from cti.asterisk.cel_file import CelFile
 from cti.asterisk.control import Queues
-from cti.calls import ledger
+from cti.asterisk.rooms import Rooms
+from cti.calls import control_http, ledger
 from cti.calls.journal import Journal, row_of
 from cti.calls.reconcile import Reconciler
 from cti.calls.registry import Registry
+from cti.calls.steering import Steering
 from cti.commands import Commands
 from cti.histories import Histories
 from cti.inbox import Inbox
@@ -46,6 +48,7 @@ from ivr.inbound import Inbound
 from ivr.presence import HotKey, Presence
 from schemas.calls import AgentId, Call, CallOut, State
 from schemas.city import City
+from schemas.commands import Command
 from schemas.errors import HotlineError
 from schemas.events import Attributed, Event
 from schemas.numbers import Number
@@ -80,7 +83,7 @@ class Controller:
         read, write = db.readers(engine), db.writers(engine)
         self.registry = Registry()
         self.journal = Journal(engine, node=node)
-        self.commands = Commands(write, self.registry, report=self._report)
+        self.commands = Commands(write, self.registry, report=self._report, steer=self._steer)
         self.inbox = Inbox(
             self.registry, self.journal, obey=self.commands, attribute=self._attribute
         )
@@ -107,6 +110,15 @@ class Controller:
             clock=time.time,
             alarm=_alarm,
             rules=Rules(wrap_up=config.calls.wrap_up),
+        )
+        self.steering = Steering(
+            self.registry,
+            Rooms(self.link),
+            report=self._report,
+            register=lambda: self.city.register,
+            known=self._has_extension,
+            spoken=self._handover,
+            clock=time.time,
         )
         self.auth = Auth(write, clock=time.time)
         self.reconciler = Reconciler(
@@ -156,6 +168,7 @@ class Controller:
         self.inbox.subscribe(self.publishing.watch.happened)
         self.inbox.subscribe(self.histories.happened)
         self.inbox.subscribe(self.desks.happened)
+        self.inbox.subscribe(self.steering.happened)
 
     def links(self) -> Mapping[str, LinkState | Part | PublishingState]:
         """Return the state of every link but the database."""
@@ -215,6 +228,7 @@ class Controller:
             dialplan=self.publishing.status,
             middlewares=[authenticate(self.auth)],
             more=[
+                *control_http.routes(self.steering),
                 *agents_http.routes(self.desks, self.auth),
                 ws.socket_route(self.desks),
                 *publish_http.routes(config, state=self.publishing.status),
@@ -280,6 +294,15 @@ class Controller:
 
     def _report(self, event: Event) -> None:
         self.inbox.put(event)
+
+    async def _steer(self, command: Command, call: Call) -> None:
+        await self.steering.obey(command, call)
+
+    def _has_extension(self, extension: str) -> bool:
+        return AgentId(extension) in self.desks
+
+    def _handover(self, ticket: str) -> Sequence[str]:
+        return ()
 
     def _attribute(self, event: Event, did: str, redirecting: str) -> Attributed:
         facts = routing.Facts(

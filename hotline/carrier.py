@@ -36,7 +36,8 @@ class Behaviour:
     ring: float = 0.2
     """Seconds it rings before it is answered."""
     voice: str = ""
-    """Sound that is played after the answer, `tone` for a steady 1 kHz, "" for silence."""
+    """Sound that is played after the answer, `tone` for a steady 1 kHz, `tone:700` for another
+    pitch in hertz, "" for silence."""
     talk: float = 0
     """Seconds until it hangs up; 0: never by itself."""
 
@@ -206,7 +207,8 @@ class Carrier:
             phone: extension of the desk phone that dials, instead of a citizen.
             diversion: whole values of Diversion headers, top-most first.
             history: whole values of History-Info headers.
-            voice: sound said after the answer, e.g. `voices/help`.
+            voice: sound said after the answer, e.g. `voices/help`; `tone:400` is a steady tone of
+                that many hertz which begins after the keys and never ends.
             keys: keys pressed after the voice; `w` is half a second.
             before: seconds of silence before the voice.
             hold: seconds to stay after voice and keys.
@@ -261,7 +263,8 @@ class Carrier:
     def expect(self, event: str, **headers: str) -> asyncio.Future[Event]:
         """Return a future of the next user event *event* with these *headers*.
 
-        `LineRings`, `PhoneRings` (Line or Phone, Caller), `PhoneAnswered` (Phone, File).
+        `LineRings`, `PhoneRings` (Line or Phone, Caller), `PhoneAnswered` (Phone, File), and
+        `PhoneGone` (Phone) for one that had been answered.
         """
         future: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
         self._listeners.append((event, headers, future))

@@ -25,6 +25,10 @@ SKILL = "skill-"
 """How the code of a skill begins that is no owner unit's: `skill-dialect`, `skill-night`."""
 
 
+TOP_PRIORITY = 100
+"""QUEUE_PRIO of callers who were in an agent's hands already and lost them."""
+
+
 def skill_queue(skill: str) -> str:
     """Return the queue of *skill*: an owner unit's code, or a code that begins with `SKILL`.
 
@@ -114,7 +118,46 @@ class State(StrEnum):
     TRANSFERRING = "transferring"
     OUTSIDE = "outside"
     """Speaking to an outside number over the trunk."""
+    PARKED = "parked"
+    """Waits with music until some agent takes the caller."""
     ENDED = "ended"
+
+
+class Place(StrEnum):
+    """Where call control has put the caller."""
+
+    QUEUE = "queue"
+    """Nowhere: app_queue's own bridge, or no talk at all."""
+    ROOM = "room"
+    HELD = "held"
+    PARKED = "parked"
+
+
+class Third(StrEnum):
+    """How far a third party has come."""
+
+    RINGING = "ringing"
+    BRIEFED = "briefed"
+    """Answered, and hears what it is about."""
+    JOINED = "joined"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """What call control has made of a talk; the table of moves is in `cti.calls.control`."""
+
+    caller: Place = Place.QUEUE
+    seated: bool = False
+    """The agent's phone is in the call's room."""
+    roomed: bool = False
+    """This talk was moved out of app_queue's bridge: what app_queue says of it counts no more."""
+    target: str | None = None
+    """Whom the third party is: a number of the trunk, or an agent's extension."""
+    third: Third | None = None
+    internal: bool = False
+    """The third party is one of our agents."""
+    muted: bool = False
+    """Nothing is recorded just now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +193,9 @@ class Call:
     transcript: str | None = None
     recording: str | None = None
     cause: int | None = None
+    control: Control = Control()
+    emergency: bool = False
+    """110, 119, 120 or 122 has answered."""
 
 
 class TimelineEntry(BaseModel):

@@ -24,4 +24,18 @@ class PromiseCallback:
     at: float
 
 
-Command = OpenTicket | PromiseCallback
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BringBack:
+    """Take the held caller into the room: there is one person in it."""
+
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NothingUndone:
+    """Tell the caller's channel that nothing is under way: the end of the room is its end, too."""
+
+    call: CallId
+
+
+Command = OpenTicket | PromiseCallback | BringBack | NothingUndone

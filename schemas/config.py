@@ -114,6 +114,10 @@ class Calls(Section):
     """Seconds of wrap-up (话后) after a talk; the desk may end it sooner."""
     announce_every: Annotated[int, Field(ge=0, le=3600)] = 45
     """Seconds between two announcements of place and expected wait to who queues; 0: never."""
+    transfer_ring: Annotated[int, Field(ge=5, le=120)] = 45
+    """Seconds the line of a transfer or a third party rings before the caller is given back."""
+    park: Annotated[int, Field(ge=5, le=3600)] = 120
+    """Seconds a parked caller waits before the same agent is rung again."""
     max_calls: Annotated[int, Field(ge=1, le=100_000)] = 2000
     """Concurrent calls one controller accepts; beyond it the dialplan's fallback queue serves."""
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from schemas.calls import AgentId, Call, CallId, Outcome, Route
+from schemas.calls import AgentId, Call, CallId, Control, Outcome, Place, Route
 from schemas.numbers import Attribution, Number
 
 
@@ -225,6 +225,76 @@ class RecordingStarted(CallEvent):
     file: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomOpened(CallEvent):
+    """Caller and agent are about to be moved out of app_queue's bridge."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSeated(CallEvent):
+    """An agent's phone is in the call's room."""
+
+    agent: AgentId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerMoved(CallEvent):
+    """The caller is in the room, held, parked, or on the way back to a person (`queue`)."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThirdDialled(CallEvent):
+    """A third party's line begins to ring."""
+
+    target: str
+    internal: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThirdAnswered(CallEvent):
+    """The third party has answered and hears what it is about."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThirdJoined(CallEvent):
+    """The third party is in the room."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThirdLeft(CallEvent):
+    """The third party was not to be had, or has left; `status` is DIALSTATUS or `LEFT`."""
+
+    target: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controlled(CallEvent):
+    """Somebody asked something of the call, and how it went."""
+
+    who: str
+    """Extension of an agent, else the name of who signed in."""
+    do: str
+    target: str | None
+    result: str
+    """`ok`, or the code of the error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomFound(CallEvent):
+    """After an outage: the call as Asterisk's channels and the timeline show it."""
+
+    control: Control
+    agent: AgentId | None
+    emergency: bool
+
+
 Event = (
     CallArrived
     | FlowStarted
@@ -245,6 +315,15 @@ Event = (
     | TransferAnswered
     | TransferEnded
     | RecordingStarted
+    | RoomOpened
+    | AgentSeated
+    | CallerMoved
+    | ThirdDialled
+    | ThirdAnswered
+    | ThirdJoined
+    | ThirdLeft
+    | Controlled
+    | RoomFound
     | TicketOpened
     | HungUp
     | Vanished

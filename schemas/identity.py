@@ -50,6 +50,10 @@ class Right(StrEnum):
     """Turn surge mode (应急保障) on and off."""
     OPEN_DESK = "open_desk"
     """Open the desk of one's own extension."""
+    CONTROL_CALLS = "control_calls"
+    """Hold, transfer, park … the call in one's own hands."""
+    STEER_CALLS = "steer_calls"
+    """The same with others' calls; listen, whisper, barge in."""
     READ_REPORTS = "read_reports"
     READ_METRICS = "read_metrics"
     ADMIN = "admin"
@@ -71,8 +75,10 @@ _CASE_WORK = frozenset({_R.WRITE_TICKETS, _R.WRITE_CALLBACKS})
 
 RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.READER: _READS | {_R.READ_METRICS},
-    Role.AGENT: (_READS - {_R.READ_REPORTS}) | _CASE_WORK | {_R.OPEN_DESK},
-    Role.SUPERVISOR: _READS | _CASE_WORK | {_R.OPEN_DESK, _R.STEER_AGENTS, _R.SWITCH},
+    Role.AGENT: (_READS - {_R.READ_REPORTS}) | _CASE_WORK | {_R.OPEN_DESK, _R.CONTROL_CALLS},
+    Role.SUPERVISOR: _READS
+    | _CASE_WORK
+    | {_R.OPEN_DESK, _R.STEER_AGENTS, _R.SWITCH, _R.CONTROL_CALLS, _R.STEER_CALLS},
     Role.DISPATCHER: _READS | _CASE_WORK,
     Role.MONITOR: _READS | _CASE_WORK,
     Role.QUALITY: _READS,

@@ -7,6 +7,8 @@ from datetime import date
 from enum import StrEnum
 
 MAIN_NUMBER = "12345"
+EMERGENCY_NUMBERS = frozenset({"110", "119", "120", "122"})
+"""Never queued; who hands a caller over keeps the line until the other side has answered."""
 PROBE_CALLER = "000"
 """How the number of a test caller begins; no citizen's does."""
 AREA_CODE = "917"

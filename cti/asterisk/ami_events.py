@@ -3,13 +3,16 @@
 import re
 from collections.abc import Callable, Mapping
 
-from schemas.calls import AgentId, CallId
+from cti.calls.control import ROOM
+from schemas.calls import AgentId, CallId, Place
 from schemas.events import (
     AgentAnswered,
     AgentFinished,
     AgentMissed,
     AgentRinging,
+    AgentSeated,
     CallArrived,
+    CallerMoved,
     Event,
     FellBack,
     HungUp,
@@ -17,6 +20,10 @@ from schemas.events import (
     QueueJoined,
     QueueLeft,
     RecordingStarted,
+    ThirdAnswered,
+    ThirdDialled,
+    ThirdJoined,
+    ThirdLeft,
     TransferAnswered,
     TransferDialled,
     TransferEnded,
@@ -118,10 +125,55 @@ def _completed(m: Ami) -> Event:
 
 def _user_event(m: Ami) -> Event | None:
     make = USER_EVENTS.get(m.get("UserEvent", ""))
-    return make(m, CallId(m["Linkedid"]), float(m["Timestamp"])) if make else None
+    if make is None:
+        return None
+    # a leg that we dialled is of the call before it is bridged, and then only its variable says so
+    return make(m, CallId(m.get("Call") or m["Linkedid"]), float(m["Timestamp"]))
 
 
-USER_EVENTS: Mapping[str, Callable[[Ami, CallId, float], Event]] = {
+def _party(m: Ami, call: CallId, at: float) -> Event | None:
+    match m["Party"], m["Place"]:
+        case "caller", "gone":
+            return None  # its hang-up tells more
+        case "caller", place:
+            return CallerMoved(call=call, at=at, place=PLACES[place])
+        case "agent", "room":
+            return AgentSeated(call=call, at=at, agent=AgentId(m["Who"]))
+        case "agent", "gone":
+            since = int(m["Since"])
+            return AgentFinished(
+                call=call,
+                at=at,
+                agent=AgentId(m["Who"]),
+                queue="",
+                talked=max(0.0, at - since) if since else 0.0,
+                reason=ROOM,
+            )
+        case "third", "room":
+            return ThirdJoined(call=call, at=at, target=m["Who"])
+        case "third", "gone":
+            return ThirdLeft(call=call, at=at, target=m["Who"], status="LEFT")
+        case party:
+            raise ValueError(f"nobody is {party}")
+
+
+def _third(m: Ami, call: CallId, at: float) -> Event:
+    target = m["Target"]
+    match m["Status"]:
+        case "DIALLED":
+            internal = m.get("Internal") == "1"
+            return ThirdDialled(call=call, at=at, target=target, internal=internal)
+        case "ANSWER":
+            return ThirdAnswered(call=call, at=at, target=target)
+        case status:
+            return ThirdLeft(call=call, at=at, target=target, status=text(status))
+
+
+PLACES = {"room": Place.ROOM, "held": Place.HELD, "parked": Place.PARKED, "back": Place.QUEUE}
+"""Where the dialplan says that the caller is."""
+
+
+USER_EVENTS: Mapping[str, Callable[[Ami, CallId, float], Event | None]] = {
     "HotlineRinging": lambda m, call, at: AgentRinging(
         call=call, at=at, agent=AgentId(m["Agent"]), queue=m["Queue"]
     ),
@@ -139,6 +191,14 @@ USER_EVENTS: Mapping[str, Callable[[Ami, CallId, float], Event]] = {
         call=call, at=at, target=m["Target"], status=m["Status"], answered=m["Status"] == "ANSWER"
     ),
     "HotlineMessage": lambda m, call, at: MessageStarted(call=call, at=at, file=m["File"]),
+    "HotlineParty": _party,
+    "HotlineThird": _third,
+    "HotlineTook": lambda m, call, at: AgentAnswered(
+        call=call, at=at, agent=AgentId(m["Agent"]), queue=m["Queue"], waited=0.0
+    ),
+    "HotlineMissed": lambda m, call, at: AgentMissed(
+        call=call, at=at, agent=AgentId(m["Agent"]), queue=m["Queue"], rang=0.0
+    ),
     "HotlineRecording": lambda m, call, at: RecordingStarted(call=call, at=at, file=m["File"]),
 }
 """What our own dialplan says with UserEvent()."""

@@ -10,16 +10,20 @@ event fit every living state: the end (`HungUp`, `Vanished`) and notes that only
 from collections.abc import Mapping
 from dataclasses import replace
 
-from schemas.calls import AgentId, Call, Outcome, RouteKind, State
+from cti.calls import control
+from schemas.calls import AgentId, Call, Control, Outcome, Place, RouteKind, State
 from schemas.commands import Command, OpenTicket, PromiseCallback
 from schemas.events import (
     AgentAnswered,
     AgentFinished,
     AgentMissed,
     AgentRinging,
+    AgentSeated,
     Attributed,
     CallArrived,
+    CallerMoved,
     CallEvent,
+    Controlled,
     Event,
     FellBack,
     FlowFailed,
@@ -30,7 +34,13 @@ from schemas.events import (
     QueueJoined,
     QueueLeft,
     RecordingStarted,
+    RoomFound,
+    RoomOpened,
     RouteChosen,
+    ThirdAnswered,
+    ThirdDialled,
+    ThirdJoined,
+    ThirdLeft,
     TicketOpened,
     TransferAnswered,
     TransferDialled,
@@ -38,7 +48,7 @@ from schemas.events import (
     Vanished,
     Waited,
 )
-from schemas.numbers import PROBE_CALLER
+from schemas.numbers import EMERGENCY_NUMBERS, PROBE_CALLER
 
 FALLBACK_QUEUE = "fallback"
 
@@ -73,6 +83,7 @@ TRANSITIONS: Mapping[State, Mapping[type[CallEvent], State]] = {
         **TO_QUEUE,
     },
     S.QUEUED: {
+        AgentFinished: S.QUEUED,
         AgentRinging: S.RINGING,
         AgentMissed: S.QUEUED,
         AgentAnswered: S.TALKING,
@@ -80,6 +91,7 @@ TRANSITIONS: Mapping[State, Mapping[type[CallEvent], State]] = {
         **TO_QUEUE,
     },
     S.RINGING: {
+        AgentFinished: S.RINGING,
         AgentRinging: S.RINGING,
         AgentMissed: S.RINGING,
         AgentAnswered: S.TALKING,
@@ -107,6 +119,14 @@ TRANSITIONS: Mapping[State, Mapping[type[CallEvent], State]] = {
         **TO_QUEUE,
     },
     S.OUTSIDE: {TransferEnded: S.FLOW, AgentFinished: S.OUTSIDE, **TO_QUEUE},
+    S.PARKED: {
+        AgentRinging: S.PARKED,
+        AgentMissed: S.PARKED,
+        AgentAnswered: S.TALKING,
+        AgentFinished: S.PARKED,
+        QueueLeft: S.PARKED,
+        **TO_QUEUE,
+    },
     S.ENDED: {},
 }
 
@@ -138,8 +158,24 @@ def step(call: Call, event: Event) -> tuple[Call, tuple[Command, ...]]:
             return call, ()
         case RecordingStarted(file=file) | MessageStarted(file=file):
             return replace(call, recording=call.recording or file), ()
+        case AgentFinished() if control.hearsay(call, event):
+            raise ImpossibleEvent(call.state, event)
+        case AgentFinished() if (left := control.finished(call, event)) is not None:
+            return left
         case AgentFinished() | AgentMissed() if call.state is S.ENDED:
             return call, ()  # news of the agent's leg, later than the caller's own hang-up
+        case (
+            RoomOpened()
+            | AgentSeated()
+            | CallerMoved()
+            | ThirdDialled()
+            | ThirdAnswered()
+            | ThirdJoined()
+            | ThirdLeft()
+            | Controlled()
+            | RoomFound()
+        ):
+            return control.step(call, event)
     if call.state is S.ENDED:
         raise ImpossibleEvent(call.state, event)
     match event:
@@ -196,9 +232,12 @@ def _apply(call: Call, event: Event) -> tuple[Call, tuple[Command, ...]]:
             if queue == FALLBACK_QUEUE and fell_back is None:
                 fell_back = "queue"
             caller = call.caller or event.caller
-            return replace(call, queue=queue, caller=caller, ringing=(), fell_back=fell_back), ()
+            queued = replace(call, queue=queue, caller=caller, ringing=(), fell_back=fell_back)
+            return _out_of_room(queued), ()
         case AgentRinging(agent=agent):
             return replace(call, ringing=(*_without(call, agent), agent), queue=event.queue), ()
+        case TransferDialled():
+            return _out_of_room(call), ()
         case AgentMissed(agent=agent):
             ringing = _without(call, agent)
             state = S.QUEUED if call.state is S.RINGING and not ringing else call.state
@@ -206,16 +245,28 @@ def _apply(call: Call, event: Event) -> tuple[Call, tuple[Command, ...]]:
         case AgentAnswered(agent=agent):
             answered = replace(
                 call,
+                control=Control(),
                 agent=agent,
                 queue=event.queue,
                 ringing=(),
                 answered_at=event.at if call.answered_at is None else call.answered_at,
             )
             return answered, (OpenTicket(call=call.id, agent=agent, at=event.at),)
-        case TransferAnswered():
-            return replace(call, answered_at=call.answered_at or event.at), ()
+        case TransferAnswered(target=target):
+            return replace(
+                call,
+                answered_at=call.answered_at or event.at,
+                emergency=call.emergency or target in EMERGENCY_NUMBERS,
+            ), ()
         case _:
             return call, ()
+
+
+def _out_of_room(call: Call) -> Call:
+    """The dialplan has the caller again; the agent's phone may still be on its way out."""
+    if call.control.caller is Place.QUEUE and call.control.third is None:
+        return call
+    return replace(call, control=control.out(call.control))
 
 
 def _without(call: Call, agent: AgentId) -> tuple[AgentId, ...]:
@@ -261,6 +312,8 @@ def _outcome(call: Call, cause: int = 0) -> Outcome:
         return Outcome.FAILED
     if call.route is not None and call.route.outcome is not None and call.answered_at is None:
         return call.route.outcome
+    if call.emergency:
+        return Outcome.EMERGENCY
     if call.state is S.OUTSIDE or (call.answered_at is not None and call.agent is None):
         return Outcome.TRANSFERRED
     if call.answered_at is not None:

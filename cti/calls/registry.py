@@ -45,7 +45,12 @@ class Registry:
         if call.state is State.ENDED and (before is None or before.state is not State.ENDED):
             self._ended.append((now, call.id))
         while self._ended and self._ended[0][0] < now - LINGER:
-            self._calls.pop(self._ended.popleft()[1], None)
+            _, old = self._ended.popleft()
+            ended = self._calls.get(old)
+            if ended is not None and ended.control.seated:  # who still speaks to a third party
+                self._ended.append((now, old))
+            else:
+                self._calls.pop(old, None)
 
     def adopt(self, call: Call) -> None:
         """Take over a call that an earlier process knew, unless we know it already."""

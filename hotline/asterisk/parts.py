@@ -1,9 +1,9 @@
 """What an instance is made of: its configuration files, modules, and the events it tells."""
 
 FILES = (
-    "acl", "aeap", "asterisk", "ccss", "cdr", "cel", "cel_custom", "codecs", "extensions",
-    "features", "http", "indications", "logger", "manager", "modules", "musiconhold", "pjproject",
-    "pjsip", "queuerules", "queues", "rtp", "say", "udptl",
+    "acl", "aeap", "asterisk", "ccss", "cdr", "cel", "cel_custom", "codecs", "confbridge",
+    "extensions", "extensions_control", "features", "http", "indications", "logger", "manager",
+    "modules", "musiconhold", "pjproject", "pjsip", "queuerules", "queues", "rtp", "say", "udptl",
 )  # fmt: skip
 AGENT_FILES = ("extensions_agents", "pjsip_agents", "queues_agents")
 CARRIER_FILES = (
@@ -45,8 +45,9 @@ MODULES = (
     "res_http_websocket", "res_speech", "res_aeap", "res_speech_aeap", "res_agi",
     *_SIP, "res_pjsip_endpoint_identifier_user", "res_pjsip_registrar",
     "res_pjsip_refer", "res_pjsip_transport_websocket", "res_pjsip_acl",
-    *_DIALPLAN, "app_queue", "app_chanspy", "app_speech_utils", "app_celgenuserevent",
-    "app_read", "app_record", "app_verbose", "res_cdrel_custom", "cel_custom", "func_db",
+    *_DIALPLAN, "app_queue", "app_confbridge", "app_chanspy", "app_speech_utils",
+    "app_celgenuserevent", "app_read", "app_record", "app_verbose", "res_cdrel_custom",
+    "cel_custom", "func_db",
     "func_devstate",
 )  # fmt: skip
 CARRIER_MODULES = (

@@ -21,7 +21,7 @@ from hotline.asterisk.parts import (
 )
 from ivr import say
 from schemas import config
-from schemas.calls import GENERAL_QUEUE, skill_queue
+from schemas.calls import GENERAL_QUEUE, TOP_PRIORITY, skill_queue
 from schemas.errors import Fault, Faulty
 from schemas.numbers import Number, Register
 
@@ -246,7 +246,9 @@ def render(
         # app_queue compares priorities across queues only from these versions on
         "longest": "prio" if version >= (22, 9) or (20, 19) <= version < (21,) else "yes",
         "queue_timeout": round(settings.calls.queue_timeout),
-        "transfer_ring": 45,
+        "transfer_ring": settings.calls.transfer_ring,
+        "park_seconds": settings.calls.park,
+        "top_priority": TOP_PRIORITY,
         "message_silence": MESSAGE_SILENCE,
         "message_longest": MESSAGE_LONGEST,
         "sound": sound,
