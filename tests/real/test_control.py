@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +12,7 @@ import pytest_asyncio
 from bench.stack import Stack
 from hotline.carrier import Behaviour, Carrier, CitizensCall
 from tests.real import whole
-from tests.real.hearing import AGENT, BOSS, CITIZEN, THIRD, Ear, Moment, moment
+from tests.real.hearing import AGENT, CITIZEN, THIRD, Ear, moment
 from tests.real.whole import has
 
 pytestmark = [
@@ -81,7 +80,7 @@ class Talk:
         try:
             await self.service.until(now, lambda mode: mode == wanted, within=within)
         except TimeoutError:
-            raise AssertionError(f"mode {await now()}, not {wanted}: {await self.timeline()}")
+            pytest.fail(f"mode {await now()}, not {wanted}: {await self.timeline()}")
 
     async def listen(self, phone: str, answered: "asyncio.Future[Any]") -> None:
         """Take the recording of a phone that has just answered."""
