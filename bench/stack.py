@@ -147,6 +147,12 @@ class Stack:
             answer.raise_for_status()
             return await answer.json()
 
+    async def put(self, path: str, body: object) -> Any:
+        """Send *body* as JSON and return the answer."""
+        async with self.http.put(self.web + path, json=body) as answer:
+            answer.raise_for_status()
+            return await answer.json()
+
     async def every(self, path: str) -> list[Any]:
         """Return all rows of a list, page after page."""
         rows: list[Any] = []

@@ -41,12 +41,17 @@ TURN = Operation(
 
 
 def routes(
+    known: switches.Switches,
     read: async_sessionmaker[AsyncSession],
     write: async_sessionmaker[AsyncSession],
     *,
     clock: Callable[[], float] = time.time,
 ) -> list[web.RouteDef]:
-    """Return the routes of this module."""
+    """Return the routes of this module.
+
+    Args:
+        known: what this process goes by; it learns of a turn at once.
+    """
 
     async def find(_: Asked[Nothing, Nothing]) -> list[SwitchOut]:
         async with read() as session:
@@ -57,6 +62,8 @@ def routes(
         by = f"{who.kind}:{who.id}"
         async with write.begin() as session:
             await switches.turn(session, name, on=wanted.on, who=by, why=wanted.why, at=clock())
+        async with read() as session:
+            await known.look(session)
             return await switches.shown(session, name)
 
     return [bind(LIST, find), bind(TURN, turn)]

@@ -22,6 +22,7 @@ from agents.door import authenticate
 from agents.hub import Hub
 from agents.presence import Rules
 from agents.roster import Agent
+from cti import switches_http
 from cti.asterisk.ami import AsteriskUnreachable, Link, LinkState
 from cti.asterisk.ami_events import AmiShape, understand
 from cti.asterisk.cel_file import CelFile
@@ -229,6 +230,9 @@ class Controller:
             middlewares=[authenticate(self.auth)],
             more=[
                 *control_http.routes(self.steering),
+                *switches_http.routes(
+                    self.switches, db.readers(self.engine), db.writers(self.engine)
+                ),
                 *agents_http.routes(self.desks, self.auth),
                 ws.socket_route(self.desks),
                 *publish_http.routes(config, state=self.publishing.status),

@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import cti.callbacks.http
 import cti.calls.http
-import cti.switches_http
 import cti.tickets.http
 from cti.calls.ledger import Live
 from hotline import db, status
@@ -115,7 +114,6 @@ def build(
             ),
             *cti.tickets.http.routes(read, write, register=register, clock=clock),
             *cti.callbacks.http.routes(read, write, clock=clock),
-            *cti.switches_http.routes(read, write, clock=clock),
             *more,
         ]
     )
