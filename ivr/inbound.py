@@ -77,6 +77,7 @@ class Inbound:
             report=self.report,
             lookups=self.lookups,
             clock=self.clock,
+            until=at + STEP,
         )
         situation = Situation(
             number=found.number,

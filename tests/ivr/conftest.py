@@ -5,12 +5,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 
 from ivr.agi import AgiServer, Script
+from schemas.city import City, Spoken
 from schemas.numbers import Integration, Number, Register
+from tests.ivr import flow_walks
 
 Answerer = Callable[[list[str]], str | bytes | None]
 """Takes a command's words, gives Asterisk's reply; None closes the connection."""
@@ -155,6 +158,69 @@ def register() -> Register:
         _number("12388", "not_integrated", onward="12388", notice="onward-12388"),
     )
     return Register(MappingProxyType({n.number: n for n in numbers}))
+
+
+FLOWS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
+    "main": {
+        "a": {"do": "say", "prompts": ["greeting"], "next": "agents"},
+        "agents": {"do": "queue"},
+    },
+    "integrated": {
+        "a": {"do": "say", "prompts": ["{notice}"], "next": "agents"},
+        "agents": {"do": "queue", "skill": "{unit}"},
+    },
+    "dual_run": {
+        "a": {"do": "say", "prompts": ["{notice}"], "next": "seat"},
+        "seat": {"do": "queue", "seat": True},
+    },
+    "not_integrated": {
+        "a": {
+            "do": "menu", "prompts": ["{notice}"], "keys": {"1": "go"}, "silence": "go",
+        },
+        "go": {"do": "transfer", "to": "{onward}"},
+    },
+    "unknown": {
+        "a": {"do": "say", "prompts": ["{notice}"], "next": "agents"},
+        "agents": {"do": "queue"},
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def city(register: Register) -> City:
+    """The register with flows that are as short as can be; every prompt lasts 4 s."""
+    notices = {n.notice for n in register.numbers.values()} | {"unknown-number"}
+    return City(
+        folder=Path("nowhere"),
+        register=register,
+        flows={name: flow_walks.flow(steps, name) for name, steps in FLOWS.items()},
+        prompts={id: Spoken(id, 4.0) for id in notices},
+        version=3,
+    )
+
+
+@dataclass(eq=False)
+class Clock:
+    """Unix seconds that pass when a test says so."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def after(self, seconds: float, reply: str | None) -> Answerer:
+        """Answer with *reply*, that much later."""
+
+        def answer(_: list[str]) -> str | None:
+            self.now += seconds
+            return reply
+
+        return answer
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture(scope="session")
