@@ -38,6 +38,8 @@ class Reading:
     calendar: Document
     texts: Mapping[str, prompts.Prompt]
     faults: tuple[Fault, ...]
+    broken: frozenset[str]
+    """Files (and the folder `flows`) with faults: part or all of what they hold is missing."""
 
 
 def load(folder: Path) -> City:
@@ -54,19 +56,15 @@ def load(folder: Path) -> City:
 
 def read(folder: Path) -> Reading:
     """Return what stands in *folder* and every fault of form; never raises for its content."""
-    texts, faults = _texts(folder / "prompts.tsv")
-    written, more = flows.read(folder / "flows")
-    faults += more
+    told: dict[str, list[Fault]] = {}
+    texts, told["prompts.tsv"] = _texts(folder / "prompts.tsv")
+    written, told["flows"] = flows.read(folder / "flows")
     names = [file.stem for file in (folder / "flows").glob(f"*{flows.SUFFIX}")]
-    numbers, more = _register(folder / "hotlines.csv", texts, names)
-    faults += more
+    numbers, told["hotlines.csv"] = _register(folder / "hotlines.csv", texts, names)
     calendar = read_toml(folder / "calendar.toml")
-    schedules, more = calendar.model(Calendar)
-    faults += more
-    skills, more = _skills(folder / "skills.toml")
-    faults += more
-    said, more = phrases.read(folder / "phrases.tsv")
-    faults += more
+    schedules, told["calendar.toml"] = calendar.model(Calendar)
+    skills, told["skills.toml"] = _skills(folder / "skills.toml")
+    said, told["phrases.tsv"] = phrases.read(folder / "phrases.tsv")
     city = City(
         folder=folder,
         register=numbers,
@@ -84,7 +82,8 @@ def read(folder: Path) -> Reading:
         written=written,
         calendar=calendar,
         texts=texts,
-        faults=tuple(faults),
+        faults=tuple(fault for some in told.values() for fault in some),
+        broken=frozenset(name for name, some in told.items() if some),
     )
 
 

@@ -1,0 +1,302 @@
+"""Does every caller reach a person, and soon enough? Rules over the whole of the flows.
+
+What is refused:
+
+- Flows that run each other for ever, and steps that who says nothing goes round and round in.
+- **A call that we end though the caller did nothing.** A `notice` or `hangup` may only follow a
+  choice: a key, a word, an entry. Who says nothing, and who fails (a key nobody offered, an entry
+  that did not come), gets to a person: `person`, a queue, a transfer (behind which the queue
+  stands), or a message whose prompt 0 cuts.
+- Key 0 that leads anywhere but to a person.
+- More than 15 s of prompts and waits, as recorded, until a caller who says nothing is handed to a
+  person. Where the line is not ours and a transfer is offered, a question that is asked again
+  counts once. The ways on which nobody can be had soon (surge mode, nobody signed on) have 30 s.
+- More than 15 s of prompts in a row after a key, a word or an entry, up to the end or the person.
+- More than 7 s of greeting on 12345.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+
+from dialplans import paths
+from dialplans.documents import Document
+from dialplans.references import EXAMPLES, Looked, told_way
+from schemas import flows
+from schemas.errors import Fault
+from schemas.flows import PERSON, fill, known_of, variables
+from schemas.numbers import MAIN_NUMBER, Number
+
+GREETING = 7.0
+SOON = 15.0
+LATER = 30.0
+"""Seconds; see above."""
+
+Seconds = Callable[[flows.Step], float]
+
+
+def faults(looked: Looked) -> Iterator[Fault]:
+    """Yield what keeps callers from a person; the flows must have no other fault."""
+    if rounds := [*_recursions(looked), *_circles(looked)]:
+        yield from rounds  # nothing has a length then
+        return
+    yield from _ended(looked)
+    yield from _zero(looked)
+    yield from _greeting(looked)
+    yield from _late(looked)
+    yield from _long_answers(looked)
+
+
+def _document(looked: Looked, flow: str) -> Document:
+    return looked.reading.written[flow].document
+
+
+def _recursions(looked: Looked) -> Iterator[Fault]:
+    for circle in paths.recursions(looked.found):
+        flow, step = circle[0]
+        way = " → ".join([*(name for name, _ in circle), flow])
+        reason = f"flows run each other without end: {way}; a sub-flow goes back with `return`"
+        yield _document(looked, flow).fault(["steps", step, "flow"], reason)
+
+
+def _circles(looked: Looked) -> Iterator[Fault]:
+    for flow, circle in paths.circles(looked.found):
+        steps = looked.found[flow].steps
+        way = " → ".join([*circle, circle[0]])
+        key = next(w.key for w in paths.ways(steps[circle[-1]]) if w.target == circle[0])
+        heard = any(steps[name].heard for name in circle)
+        who = "who says nothing goes round in circles" if heard else "goes round in silence"
+        way_there = ["steps", circle[-1], *key.split(".")]
+        yield _document(looked, flow).fault(way_there, f"{who}: {way}; no way leads to a person")
+
+
+# ---- ended by us
+
+
+def _ended(looked: Looked) -> Iterator[Fault]:
+    told: set[paths.Ref] = set()
+    for root in looked.roots:
+        for node, trail in paths.explore(looked.found, root, _chosen, mark=False).items():
+            ref = (node.flow, node.step)
+            step = looked.found[node.flow].steps.get(node.step)
+            if node.mark or ref in told or step is None or not _ends_badly(step):
+                continue
+            told.add(ref)
+            refs = trail.refs()
+            way = told_way(refs, node.flow) if refs[1:] else "the very first step"
+            what = "has no prompt that 0 could cut" if step.do == "message" else "ends the call"
+            reason = f"{what} though the caller has chosen nothing ({way}): a person is due"
+            yield _document(looked, node.flow).fault(["steps", node.step], reason)
+
+
+def _chosen(_: str, __: flows.Step, way: paths.Way, mark: bool) -> bool:
+    match way.by:
+        case paths.By.CHOICE:
+            return True
+        case paths.By.FAILURE:
+            return False
+        case _ if way.key == "silence":
+            return False
+        case _:
+            return mark
+
+
+def _ends_badly(step: flows.AnyStep) -> bool:
+    match step:
+        case flows.Notice() | flows.Hangup():
+            return True
+        case flows.Message():
+            return not step.prompts
+        case _:
+            return False
+
+
+# ---- key 0
+
+
+def _zero(looked: Looked) -> Iterator[Fault]:
+    for flow, found in looked.found.items():
+        for name, step in found.steps.items():
+            keys: Mapping[str, str] = getattr(step, "keys", {})
+            if "0" in keys and (other := _not_a_person(looked, flow, keys["0"])):
+                reason = f"0 is a person everywhere, but leads to {other}"
+                yield _document(looked, flow).fault(["steps", name, "keys", "0"], reason)
+
+
+def _not_a_person(looked: Looked, flow: str, target: str) -> str | None:
+    """Return where *target* may lead, by itself, that is no person."""
+    inside = looked.found[flow].model_copy(update={"start": target})
+    found = {**looked.found, flow: inside}
+    if target == PERSON:
+        return None
+    for node in paths.explore(found, flow, _quietly, mark=False):
+        step = found[node.flow].steps.get(node.step)
+        if isinstance(step, flows.Transfer | flows.Message | flows.Notice | flows.Hangup):
+            return node.step if node.flow == flow else f"{node.flow}/{node.step}"
+    return None
+
+
+def _quietly(_: str, __: flows.Step, way: paths.Way, mark: bool) -> bool | None:
+    return None if way.by is paths.By.CHOICE else mark
+
+
+# ---- how long
+
+
+def _seconds(looked: Looked, number: Number | None, prompt: flows.Prompt) -> float:
+    prompts = looked.reading.city.prompts
+    values = known_of(number)
+    if not isinstance(prompt, flows.Spoken):
+        ids: Sequence[str] = (fill(prompt, values),)
+        return sum(prompts[id].seconds for id in ids if id in prompts)
+    if looked.spoken is None:
+        return 0.0
+    known = set(variables(prompt)) <= values.keys()
+    texts = (fill(prompt.value, values),) if known else EXAMPLES[prompt.kind]
+    longest = 0.0
+    for text in texts:
+        try:
+            ids = looked.spoken(prompt.kind, text)
+        except ValueError:  # this number has none: nothing is said
+            continue
+        longest = max(longest, sum(prompts[id].seconds for id in ids if id in prompts))
+    return longest
+
+
+def _spent(looked: Looked, number: Number | None, step: flows.Step, *, how: str) -> float:
+    """Return the seconds that a caller who says nothing spends in *step*.
+
+    Args:
+        how: `all` of it; `once`: each question once; `talk`: each question once, without waits.
+    """
+
+    def playing(prompts: Sequence[flows.Prompt]) -> float:
+        return sum(_seconds(looked, number, prompt) for prompt in prompts)
+
+    match step:
+        case flows.Menu(wait=wait) | flows.Digits(wait=wait):
+            pass
+        case flows.Listen():
+            wait = max(step.wait if step.intents else 0.0, step.key_wait)
+        case flows.Say() | flows.Ending() | flows.Notice():
+            return playing(step.prompts)
+        case _:
+            return 0.0
+    first = playing(step.prompts)
+    if how == "talk":
+        return first
+    if how == "once" or (wait == 0 and not isinstance(step, flows.Digits)):
+        return first + wait
+    endless = isinstance(step, flows.Asking) and step.silence is not None
+    again = step.retries if endless else min(step.retries, 1)  # the second failure is a person
+    return first + wait + again * (playing(step.again or step.prompts) + wait)
+
+
+def _greeting(looked: Looked) -> Iterator[Fault]:
+    number = looked.reading.city.register.numbers.get(MAIN_NUMBER)
+    if number is None or number.flow not in looked.found:
+        return
+    flow = looked.found[number.flow]
+    first = flow.steps.get(flow.start)
+    if first is None:
+        return
+    seconds = sum(_seconds(looked, number, p) for p in getattr(first, "prompts", ()))
+    if seconds > GREETING:
+        reason = f"greets for {seconds:.1f} s, {GREETING:g} are allowed on {MAIN_NUMBER}"
+        way = ["steps", flow.start, "prompts"]
+        yield _document(looked, number.flow).fault(way, reason)
+
+
+def _late(looked: Looked) -> Iterator[Fault]:
+    for root, numbers in looked.roots.items():
+        if root not in looked.found:
+            continue
+        worst: dict[str, tuple[float, str]] = {}
+        for number in _different(numbers):
+            for what, most, way in _ways(looked, root, number):
+                if way is not None and way.seconds > most:
+                    if way.seconds > worst.get(what, (0.0, ""))[0]:
+                        worst[what] = (way.seconds, _late_reason(what, most, way, root, number))
+                    break
+        yield from (
+            _document(looked, root).fault(["start"], reason) for _, reason in worst.values()
+        )
+
+
+def _ways(
+    looked: Looked, root: str, number: Number | None
+) -> Iterator[tuple[str, float, paths.Lasting | None]]:
+    start = looked.found[root].start
+
+    def measured(how: str, ends: Callable[[flows.Step | None], bool], rare: bool) -> paths.Clock:
+        cost = partial(_spent, looked, number, how=how)
+        return paths.Clock(looked.found, cost=cost, ends=ends, rare=rare)
+
+    for what, most, rare in (("", SOON, False), (" when nobody can be had soon", LATER, True)):
+        ours = measured("all", lambda step: not isinstance(step, flows.Transfer), rare)
+        found = ours.longest(root, start)
+        yield what, most, paths.longer(found.end, found.back)
+        theirs = measured("once", lambda step: isinstance(step, flows.Transfer), rare)
+        yield what, most, theirs.longest(root, start).end
+
+
+def _late_reason(
+    what: str, most: float, way: paths.Lasting, root: str, number: Number | None
+) -> str:
+    whose = "a number that is not in the register" if number is None else number.number
+    told = f"who says nothing on {whose} hears {way.seconds:.1f} s before a person{what}"
+    return f"{told}, {most:g} are allowed: {_told_parts(way, root)}"
+
+
+def _told_parts(way: paths.Lasting, here: str) -> str:
+    return " → ".join(
+        f"{step if flow == here else f'{flow}/{step}'} {seconds:.1f}"
+        for (flow, step), seconds in way.parts
+    )
+
+
+def _different(numbers: Sequence[Number | None]) -> list[Number | None]:
+    """Return one number of each that sounds different."""
+    found: dict[tuple[str, ...], Number | None] = {}
+    for number in numbers:
+        values = known_of(number)
+        found.setdefault((values["notice"], values["onward"], values["unit"]), number)
+    return list(found.values())
+
+
+def _long_answers(looked: Looked) -> Iterator[Fault]:
+    """What a caller asked for by a key, a word or an entry."""
+    worst: dict[tuple[str, str, str], paths.Lasting] = {}
+    for flow, found in looked.found.items():
+        chosen = [
+            (name, way)
+            for name, step in found.steps.items()
+            for way in paths.ways(step)
+            if way.by is paths.By.CHOICE
+        ]
+        for number in _different(looked.users[flow]) if chosen else []:
+            cost = partial(_spent, looked, number, how="talk")
+            clock = paths.Clock(looked.found, cost=cost, ends=lambda _: True, rare=False)
+            rest = _rest(looked, clock, flow)
+            for name, way in chosen:
+                end, back = clock.longest(flow, way.target)
+                longest = paths.longer(end, back and back.then(rest))
+                if longest is None or longest.seconds <= SOON:
+                    continue
+                place = (flow, name, way.key)
+                worst[place] = paths.longer(worst.get(place), longest) or longest
+    for (flow, name, key), longest in worst.items():
+        reason = f"leads to {longest.seconds:.1f} s of prompts in a row, {SOON:g} are allowed: "
+        way_there = ["steps", name, *key.split(".")]
+        yield _document(looked, flow).fault(way_there, reason + _told_parts(longest, flow))
+
+
+def _rest(looked: Looked, clock: paths.Clock, flow: str) -> paths.Lasting:
+    """Return the longest way on after *flow* has come back to who called it."""
+    found: paths.Lasting | None = None
+    for caller, name in looked.callers.get(flow, ()):
+        step = looked.found[caller].steps[name]
+        for way in paths.ways(step):
+            end, back = clock.longest(caller, way.target)
+            onward = back and back.then(_rest(looked, clock, caller))
+            found = paths.longer(found, paths.longer(end, onward))
+    return found or paths.NOTHING
