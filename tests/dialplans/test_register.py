@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dialplans.register import check, load
+from dialplans.register import OF_CLASS, check, load
 from schemas.errors import Fault, Faulty
 from schemas.numbers import Integration
 
@@ -26,6 +26,7 @@ MAIN = "1,市长公开电话,12345,市政府办公室,zhengfuban,整合,greeting
 DUAL = "26,环保举报热线,12369,市环保局,huanbao,双轨运行,dual-12369,dual_run,812369,10,,2027-06-30,"
 APART = "41,供电服务热线,95598,宝鸡供电局,gongdian,暂不整合,onward-95598,not_integrated,,,95598,,"
 PROMPTS = {"greeting", "dual-12369", "onward-95598"}
+FLOWS = set(OF_CLASS)
 
 Write = Callable[..., Path]
 
@@ -136,7 +137,7 @@ def test_a_broken_register_tells_every_fault_once_and_on_its_line(tmp_path: Path
     path = tmp_path / "hotlines.csv"
     path.write_bytes(BROKEN)
     with pytest.raises(Faulty) as caught:
-        load(path, {"greeting"})
+        load(path, {"greeting"}, FLOWS)
     assert told(caught.value.faults) == [
         (3, "line_no"),
         (4, "hotline_name"),
@@ -164,6 +165,28 @@ def test_a_broken_register_tells_every_fault_once_and_on_its_line(tmp_path: Path
         (28, "row"),
     ]
     assert {f.file for f in caught.value.faults} == {str(path)}
+
+
+@pytest.mark.parametrize("flow", [*OF_CLASS, "emergency", "our_own-2"])
+def test_a_number_runs_any_flow_there_is_that_is_not_made_for_another_class(
+    write: Write, flow: str
+) -> None:
+    path = write(MAIN, DUAL.replace(",dual_run,", f",{flow},"))
+    faults = check(path, None, {*FLOWS, "emergency", "our_own-2"})
+    fits = OF_CLASS.get(flow, Integration.DUAL_RUN) is Integration.DUAL_RUN
+    assert told(faults) == ([] if fits else [(3, "flow")])
+
+
+@pytest.mark.parametrize("flow", ["", "Main", "no such", "x" * 41, "../main", "\uff11"])
+def test_a_flow_has_a_name_of_a_file(write: Write, flow: str) -> None:
+    assert only(write(MAIN, DUAL.replace(",dual_run,", f",{flow},"))).key == "flow"
+
+
+def test_a_flow_that_is_not_there_is_told_with_those_that_are(write: Write) -> None:
+    fault = check(write(MAIN), None, {"integrated", "unknown"})[0]
+    assert (fault.line, fault.key) == (2, "flow")
+    assert "there is no flow 'main'; there are integrated unknown" in fault.reason
+    assert check(write(MAIN)) == ()
 
 
 def test_faults_never_carry_a_control_character_to_the_terminal(tmp_path: Path) -> None:
