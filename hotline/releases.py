@@ -1,16 +1,17 @@
 """Publishing for whoever asks: command line, REST, first start. The versions are in `dialplans`."""
 
-import importlib.util
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from dialplans.city import load as load_folder
 from dialplans.history import Entry, Event
+from dialplans.lint import lint
 from dialplans.versions import Version, Versions, sounds
 from hotline import places
 from hotline.config import Config
+from ivr.say import spoken
 from schemas.city import City
 from schemas.errors import Fault, Faulty, Invalid, NotFound
 
@@ -87,11 +88,7 @@ def check(folder: Path) -> Sequence[Fault]:
     Raises:
         Faulty: as an alternative to returning faults.
     """
-    load_folder(folder)
-    if importlib.util.find_spec("dialplans.lint") is None:
-        return ()
-    lint: Callable[[Path], Iterable[Fault]] = importlib.import_module("dialplans.lint").lint
-    return tuple(lint(folder))
+    return lint(folder, spoken=spoken)
 
 
 def publish(

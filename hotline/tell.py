@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
-from schemas.errors import Faulty, HotlineError, Invalid
+from schemas.errors import Fault, Faulty, HotlineError, Invalid
 
 FAULTY = 2
 """Exit code when something a person wrote has faults; nothing was changed then."""
@@ -78,21 +78,23 @@ def _lines(error: Told) -> list[str]:
 def _as_json(error: Told) -> dict[str, object]:
     """Return *error* in the shape that REST gives it."""
     if isinstance(error, Faulty):
-        faults = [
-            {
-                "file": f.file,
-                "line": f.line,
-                "column": f.column,
-                "key": f.key,
-                "reason": f.reason,
-            }
-            for f in error.faults
-        ]
+        faults = list(map(as_row, error.faults))
         message = f"{plural(len(faults))}; nothing was changed"
         return {"error": error.code, "message": message, "details": {"faults": faults}}
     if isinstance(error, HotlineError):
         return {"error": error.code, "message": error.message, "details": dict(error.details)}
     return {"error": "unavailable", "message": sentence(error), "details": {}}
+
+
+def as_row(fault: Fault) -> dict[str, object]:
+    """Return *fault* as machines read it."""
+    return {
+        "file": fault.file,
+        "line": fault.line,
+        "column": fault.column,
+        "key": fault.key,
+        "reason": fault.reason,
+    }
 
 
 def plural(faults: int) -> str:
