@@ -35,19 +35,26 @@ class Try:
     headers: tuple[str, ...]
     number: Number | None
     attribution: str
-    key: str = "0"
+    wish: str = ""
+    """Key that says more than that the prompt was long enough."""
+
+    @property
+    def key(self) -> str:
+        """Key pressed as soon as there is something to hear."""
+        apart = self.number is not None and self.number.integration is Integration.NOT_INTEGRATED
+        return self.wish or ("0" if apart else "5")
 
     @property
     def route(self) -> str:
-        """Where a caller goes who presses `key` as soon as there is something to hear."""
+        """Where a caller goes who presses `key`."""
         number = self.number
-        if number is None or number.number == MAIN_NUMBER:
+        if number is None or number.number == MAIN_NUMBER or self.wish == "0":
             return "queue:citizens"
         match number.integration:
             case Integration.INTEGRATED:
                 return f"queue:unit-{number.unit}"
             case Integration.DUAL_RUN:
-                return f"queue:seat-{number.number}>citizens"
+                return f"queue:seat-{number.number}>unit-{number.unit}"
             case Integration.NOT_INTEGRATED:
                 return f"transfer:{number.onward}" if self.key == "1" else "queue:citizens"
 
@@ -71,10 +78,14 @@ class Try:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    # nobody signs on: whoever is routed waits in a queue until they hang up
+    # one agent is on duty and pauses: whoever is routed waits in a queue until they hang up
     folder = tmp_path_factory.mktemp("numbers")
     units = sorted(releases.working(config.Config()).register.units)
     async with whole.service(folder, agents=1, skilled=units) as made:
+        await made.wish("2001", "ready")
+        await whole.state(made, "2001", "ready")
+        await made.pause("2001", "开会")
+        await whole.state(made, "2001", "paused")
         yield made
 
 
@@ -127,6 +138,13 @@ async def test_each_number_called_directly_is_the_line_of_the_annex(
 ) -> None:
     assert len(register.numbers) == 52
     await check(service, line, [Try(n, (), e, "did") for n, e in register.numbers.items()])
+
+
+async def test_key_0_is_a_person_of_ours_on_every_number(
+    service: Stack, line: raw_sip.Line, register: Register
+) -> None:
+    tries = [Try(n, (), entry, "did", wish="0") for n, entry in register.numbers.items()]
+    await check(service, line, tries)
 
 
 def _merged(register: Register) -> list[Number]:
@@ -274,6 +292,6 @@ async def test_who_accepts_the_offer_is_sent_on_to_the_owner_of_the_number(
     onward = [n for n in _merged(register) if n.integration is Integration.NOT_INTEGRATED]
     assert len(onward) == 7
     line.refused.clear()
-    await check(service, line, [Try(n.number, (), n, "did", key="1") for n in onward])
+    await check(service, line, [Try(n.number, (), n, "did", wish="1") for n in onward])
     asked = Counter(invite.partition(b"@")[0].decode() for invite in line.refused)
     assert asked == {f"INVITE sip:{n.onward}": 1 for n in onward}

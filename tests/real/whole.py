@@ -8,6 +8,7 @@ import json
 import math
 import os
 import secrets
+import shutil
 import socket
 import sqlite3
 import time
@@ -15,6 +16,7 @@ import wave
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +27,14 @@ from sqlalchemy import make_url
 from agents import keys
 from bench import sipp
 from bench.stack import Stack, free_port, stack
-from hotline import admin
+from hotline import admin, places
 from hotline.asterisk import install
 from hotline.asterisk.render import CarrierPhone, City
 from hotline.carrier import Carrier
+from schemas import config
 from schemas.errors import Unavailable
 from schemas.identity import Role
+from schemas.times import SHANGHAI
 
 CARRIER, PHONES = "127.0.0.2", "127.0.0.3"
 Row = dict[str, Any]
@@ -65,6 +69,8 @@ async def service(
     """
     needed()
     overrides.setdefault("TRUNK__HOST", f"{CARRIER}:{free_port(CARRIER, socket.SOCK_DGRAM)}")
+    if "SITE__DIALPLAN_DIR" not in overrides:
+        overrides["SITE__DIALPLAN_DIR"] = str(baoji_in_office_hours(folder / "baoji"))
     async with stack(folder, agents=agents, run=False, **overrides) as made:
         for unit in skilled:
             await made.people(1, skills=[unit])
@@ -72,6 +78,30 @@ async def service(
         if skilled:
             await _staffed(made, skilled)
         yield made
+
+
+OFFICE_HOURS = """\
+[schedules.office]
+every = ["00:00-24:00"]
+
+[schedules.night]
+holidays = ["00:00-24:00"]
+"""
+WORKDAY = """
+[[overrides]]
+date = {}
+kind = "workday"
+why = "测试"
+"""
+
+
+def baoji_in_office_hours(folder: Path) -> Path:
+    """Return a copy of the city's dialplan in which it is office hours, whenever tests run."""
+    shutil.copytree(places.dialplan(config.Site()), folder)
+    today = datetime.now(SHANGHAI).date()
+    days = "".join(WORKDAY.format(today + timedelta(days=n)) for n in (-1, 0, 1))
+    (folder / "calendar.toml").write_text(OFFICE_HOURS + days, "utf-8")
+    return folder
 
 
 async def _staffed(made: Stack, units: Sequence[str]) -> None:
