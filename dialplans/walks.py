@@ -68,8 +68,8 @@ def ending(walk: Walk, limit: float) -> str:
             rung, after = f"agent {route.agent} is rung", f", then queue {route.queue}"
         case _ if route.seat_queue:
             seat = "the owner's seat" if walk.number is None else f"seat {walk.number.seat}"
-            rung = f"{seat} is rung for {route.seat_seconds} s"
-            after = f", then queue {route.queue}"
+            rung, last = f"{seat} is rung", seconds + route.seat_seconds
+            after = f", for {route.seat_seconds} s, then queue {route.queue}: after {last:.1f} s"
         case _:
             rung, after = f"a person is rung (queue {route.queue})", ""
     kept = f"limit {limit:g} s" if seconds <= limit else f"OVER the limit of {limit:g} s"

@@ -271,7 +271,7 @@ async def _compare(
     call.hang_up()
     row["outcome"] = (await whole.closed(service, caller))["outcome"]
     ended = walk.route.kind is not RouteKind.HANGUP or row["outcome"] == walk.route.outcome
-    wrong: list[object] = _lengths(walk, row, city)
+    wrong: list[object] = [*_lengths(walk, row, city)]
     if _happened(row) != _expected(walk) or not ended:
         wrong += [_happened(row), _expected(walk), row["outcome"]]
     return f"{wanted} by {caller}", wrong
@@ -301,7 +301,8 @@ async def test_the_real_call_takes_the_very_way_that_was_simulated(
 ) -> None:
     await service.wish("2001", "ready")
     await whole.state(service, "2001", "ready")
-    done = await asyncio.gather(
+    done: list[tuple[str, list[object]]] = []
+    done += await asyncio.gather(
         *await _call(service, line, folder, IN_OFFICE_HOURS + OUT_OF_HOURS, FREE)
     )
     await service.wish("2001", "offline")
