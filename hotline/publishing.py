@@ -38,7 +38,7 @@ POLL = 0.5
 """Seconds between two looks at which version is current."""
 DIFFERS_EVERY = 10.0
 """Seconds between two looks at the working folder."""
-AGAIN = 1.0
+AGAIN = 0.3
 """Seconds before what was read back wrong is read once more."""
 TRIES = 3
 """Reloads that Asterisk may leave unanswered before the version is blamed."""
@@ -158,11 +158,11 @@ class Publishing:
                 tasks.create_task(self.watch.run(), name="watch")
                 tasks.create_task(self._compare(), name="working-folder")
                 while True:
+                    self._wake.clear()
                     try:
                         await self._look()
                     except Exception:
                         log.exception("publishing stumbled")
-                    self._wake.clear()
                     with suppress(TimeoutError):
                         async with asyncio.timeout(POLL):
                             await self._wake.wait()
