@@ -107,7 +107,8 @@ def resample(samples: Samples, rate: int, wanted: int) -> Samples:
     up, down = wanted // common, rate // common
     filters = _filters(up, down)
     length = len(filters[0])
-    padded = array("h", bytes(length)) + samples + array("h", bytes(2 * length))
+    around = array("h", [0]) * length
+    padded = around + samples + around
     out = array("h")
     for at in range(0, len(samples) * up // down * down, down):  # in steps of 1/up of a sample
         begin = at // up + length // 2 + 1

@@ -170,13 +170,13 @@ def test_the_narrow_sound_holds_no_echo_of_what_only_wide_band_can_hold(listed: 
 
 @given(st.sampled_from([8000, 11025, 16000, 22050, 24000, 44100, 48000]), st.integers(100, 3000))
 @settings(max_examples=20)
-def test_a_tone_keeps_its_pitch_length_and_level_at_every_rate(rate: int, hertz: int) -> None:
+def test_a_tone_is_the_same_tone_at_every_rate(rate: int, hertz: int) -> None:
     for wanted in (8000, 16000):
         made = sound.resample(tone(hertz, 0.2, rate=rate), rate, wanted)
         assert len(made) == pytest.approx(0.2 * wanted, abs=2)
-        middle = made[wanted // 20 : -wanted // 20]
-        assert share(middle, hertz, wanted) > 0.98
-        assert max(middle) == pytest.approx(0.2 * 32767, rel=0.05)
+        wished = tone(hertz, 0.2, rate=wanted)
+        middle = range(wanted // 20, wanted // 10)
+        assert [made[i] for i in middle] == pytest.approx([wished[i] for i in middle], abs=60)
 
 
 def test_a_pause_needs_no_voice(listed: Path) -> None:
