@@ -5,7 +5,7 @@ HOTLINE := .venv/bin/hotline
 PY := .venv/bin/python
 
 # modules without I/O: every branch of theirs is tested
-PURE := schemas/numbers.py,schemas/flows.py,schemas/calendar.py,schemas/city.py,schemas/moves.py,schemas/phrases.py,schemas/events.py,schemas/commands.py,dialplans/simulate.py,dialplans/walks.py,dialplans/windows.py,ivr/agi_wire.py,ivr/flow.py,ivr/routing.py,ivr/say.py,cti/calls/machine.py,cti/calls/sla.py,cti/asterisk/ami_events.py,cti/asterisk/cel.py,agents/presence.py,agents/lockout.py
+PURE := schemas/numbers.py,schemas/flows.py,schemas/calendar.py,schemas/city.py,schemas/moves.py,schemas/phrases.py,schemas/events.py,schemas/commands.py,dialplans/watch.py,dialplans/simulate.py,dialplans/walks.py,dialplans/windows.py,ivr/agi_wire.py,ivr/flow.py,ivr/routing.py,ivr/say.py,hotline/readback.py,cti/calls/machine.py,cti/calls/sla.py,cti/asterisk/ami_events.py,cti/asterisk/cel.py,agents/presence.py,agents/lockout.py
 
 # its items share one name, of which xdist would run one
 FUZZ := tests/hotline/test_fuzz.py
@@ -42,7 +42,7 @@ real: ## the tests with a real Asterisk
 	$(PY) -m pytest -m real
 
 load: ## the full load and fault runs: 200 calls at once; minutes, both cores
-	FAULT_CALLS=100 $(PY) -m pytest tests/load -s
+	FAULT_CALLS=100 PUBLISHES=1000 KILLED_PUBLISHERS=300 $(PY) -m pytest tests/load tests/dialplans/test_versions.py -s
 
 bench: ## every figure, each as a ratio against its peer
 	@for bench in call_cost pop_latency memory; do $(PY) -m bench.$$bench; done
