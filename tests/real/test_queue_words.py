@@ -43,7 +43,11 @@ class Heard:
 def coarse(file: Path) -> list[float]:
     with wave.open(str(file), "rb") as opened:
         samples = array("h", opened.readframes(opened.getnframes()))
-    sums = [sum(samples[i : i + STEP]) / STEP for i in range(0, len(samples) - STEP + 1, STEP)]
+    # means over two steps: half a step more or less must not matter
+    sums = [
+        sum(samples[i : i + 2 * STEP]) / 2 / STEP
+        for i in range(0, len(samples) - 2 * STEP + 1, STEP)
+    ]
     mean = sum(sums) / max(len(sums), 1)
     return [s - mean for s in sums]
 
