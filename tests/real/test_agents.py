@@ -21,8 +21,8 @@ pytestmark = [
 
 LAND = "2012"
 """The agent skilled for the unit of 12336; each test uses agents of its own."""
-KEY = "ww0"
-"""A key a second after the answer cuts the prompt; too early, it is lost and the prompt heard."""
+KEY = "ww5"
+"""A key that asks for nothing cuts the prompt a second after the answer; earlier it is lost."""
 _callers = itertools.count(13_800_000_000)
 
 
@@ -227,15 +227,16 @@ async def test_the_agent_who_knows_the_unit_is_rung_first_and_others_after(
 ) -> None:
     await ready(service, "2008", LAND)
     for turn in range(2):  # twice: round-robin alone would send one of them to 2008
-        call = await city.call("12336", caller=caller, keys=KEY)
-        found = await whole.row(service, caller, has(agent=..., outcome=None))
+        citizen = f"{caller}{turn}"  # somebody new: who calls again is given the same agent
+        call = await city.call("12336", caller=citizen, keys=KEY)
+        found = await whole.row(service, citizen, has(agent=..., outcome=None))
         assert (found["agent"], found["queue"]) == (LAND, "unit-guotu"), turn
         if turn:
             # the skilled one talks: the next citizen of this unit gets the other agent
-            other = await city.call("12336", caller=caller + "1", keys=KEY)
-            await whole.row(service, caller + "1", has(agent="2008", queue="unit-guotu"))
-            await over(service, city, other, caller + "1")
-        await over(service, city, call, caller)
+            other = await city.call("12336", caller=caller + "9", keys=KEY)
+            await whole.row(service, caller + "9", has(agent="2008", queue="unit-guotu"))
+            await over(service, city, other, caller + "9")
+        await over(service, city, call, citizen)
         await whole.state(service, LAND, "ready")
         await _rested(service, LAND)
 

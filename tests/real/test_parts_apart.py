@@ -56,7 +56,7 @@ async def test_it_runs_on_what_was_rendered_and_takes_new_phones_while_it_runs(
         code, said = await type_in("asterisk", "run")
         assert (code, "asterisk render" in said) == (1, True)
         code, said = await type_in("asterisk", "render")
-        assert (code, said.startswith("configuration is in ")) == (0, True)
+        assert (code, "configuration is in " in said) == (0, True)
         code, said = await type_in("asterisk", "render", "--reload")
         assert (code, "no running Asterisk" in said) == (1, True)
         process = await _start(file, "asterisk", "run")
