@@ -152,10 +152,10 @@ class Watch:
     async def run(self) -> None:
         """Look whenever something failed, and every few seconds; ends only by cancellation."""
         while True:
-            self._news.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(EVERY):
                     await self._news.wait()
+            self._news.clear()  # before the look: what fails during it is looked at next
             try:
                 await self._look()
             except Exception:
