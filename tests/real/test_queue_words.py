@@ -140,11 +140,11 @@ async def test_a_queue_says_each_callers_place_in_chinese_and_not_more_often_tha
         await asyncio.gather(*(stay(town, call, 0.1) for call in (first, second)))
     await link.close()
 
-    assert told(first.heard, "queue-next", "queue-with-you") == []
     phrases = {
         call: ("queue-with-you", *say.count(n), "queue-callers")
         for call, n in ((second, 2), (third, 3))
     }
+    phrases[first] = ("queue-next",)
     numbers = [f"n-{n}" for n in range(1, 6)]
     for call, phrase in phrases.items():
         words = told(
@@ -152,12 +152,13 @@ async def test_a_queue_says_each_callers_place_in_chinese_and_not_more_often_tha
         )
         times = [word.begins for word in words if word.id == phrase[0]]
         assert [w.id for w in words] == list(phrase) * len(times), words
-        assert 2 <= len(times) <= 4
+        assert len(times) <= 4
+        assert len(times) >= 2 or call is first  # later versions tell the first in line nothing
         gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
-        assert min(gaps) >= EVERY, gaps
+        assert min(gaps, default=EVERY) >= EVERY, gaps
 
 
-async def test_nothing_is_announced_to_the_first_in_line_whom_an_idle_agent_serves(
+async def test_an_idle_agent_is_rung_at_once_and_nothing_is_announced(
     talkative: Exchange, town: Carrier
 ) -> None:
     listener = Desk()
