@@ -124,11 +124,10 @@ def _live(
 ) -> None:
     """Say what came of it that *version* is current; exit status 1 when it does not run."""
     from hotline import releases
-    from hotline.publishing import applies
 
     kept = releases.versions(config)
     within = config.dialplan.apply_within
-    if not applies(kept):
+    if not releases.applies(kept):
         found |= {"state": "waiting"}
         text = f"version {version} is current; it takes effect when the service starts"
     elif why := releases.wait_applied(kept, version, since=began, within=within):

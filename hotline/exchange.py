@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.roster import Agent
+from dialplans.versions import KINDS
 from hotline import readback, releases
 from hotline.asterisk import install
 from hotline.asterisk.instance import Instance
@@ -152,9 +153,9 @@ def _rendered(
 def _sounds(site: City) -> dict[str, Path]:
     """Return the sound files of a published version: name below Asterisk's sounds → file."""
     return {
-        name + file.suffix: file
-        for prompt, name in site.sounds.items()
-        for file in (site.folder / "audio").glob(f"{prompt}.*")
+        site.sounds[file.stem] + file.suffix: file
+        for file in (site.folder / "audio").iterdir()
+        if file.stem in site.sounds and file.suffix.removeprefix(".") in KINDS
     }
 
 

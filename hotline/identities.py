@@ -11,15 +11,10 @@ import os
 import pwd
 import sys
 
-from sqlalchemy import select
-
-from agents import keys, roster
-from hotline import admin
 from hotline.config import Config
 from hotline.releases import SYSTEM
 from schemas.errors import Fault, Faulty, Forbidden, Unauthorised, Unavailable
 from schemas.identity import Right, may
-from schemas.tables import UserRow
 
 TOKEN = "HOTLINE_TOKEN"  # noqa: S105 - the name of a variable
 RESERVED = frozenset({SYSTEM, "watch"})
@@ -62,11 +57,14 @@ def _named(who: str | None) -> str:
     name = login() if who is None else who.strip()
     if not 1 <= len(name) <= 60 or not name.isprintable() or name in RESERVED:
         reason = f"must be 1 to 60 visible characters and not ours (given: {name!r:.80})"
-        raise Faulty([Fault(admin.TYPED, None, "who", reason)])
+        raise Faulty([Fault("command line", None, "who", reason)])
     return name
 
 
 async def _machine(config: Config, token: str) -> str:
+    from agents import keys
+    from hotline import admin
+
     async with admin.database(config) as session:
         who = await keys.token_owner(session, token)
     if who is None:
@@ -77,6 +75,12 @@ async def _machine(config: Config, token: str) -> str:
 
 
 async def _person(config: Config, who: str | None) -> str:
+    from sqlalchemy import select
+
+    from agents import keys, roster
+    from hotline import admin
+    from schemas.tables import UserRow
+
     name = login() if who is None else who
     if not sys.stdin.isatty():
         raise Unavailable(

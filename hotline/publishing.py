@@ -8,21 +8,19 @@ works.
 """
 
 import asyncio
-import fcntl
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from cti.asterisk.ami import ActionRefused, AsteriskUnreachable
 from dialplans import store
 from dialplans.history import LIVE, Entry, Event
-from dialplans.versions import Versions
 from dialplans.watch import Limits
 from hotline import exchange, places, readback, releases
 from hotline.config import Config
@@ -34,7 +32,7 @@ from schemas.times import iso
 
 log = logging.getLogger(__name__)
 
-POLL = 0.5
+POLL = 0.2
 """Seconds between two looks at which version is current."""
 DIFFERS_EVERY = 10.0
 """Seconds between two looks at the working folder."""
@@ -44,7 +42,6 @@ TRIES = 3
 """Reloads that Asterisk may leave unanswered before the version is blamed."""
 RELOADS = ("pbx_config.so", "app_queue.so", "app_playback.so")
 """Asterisk's modules that read a version's files."""
-CONTROLLER_LOCK = "controller.lock"
 WATCHER = "watch"
 """Who takes back what harms."""
 
@@ -151,8 +148,8 @@ class Publishing:
         self._versions.home.mkdir(parents=True, exist_ok=True)
         self._recall_alarm()
         # held as long as we live: `publish` knows by it that somebody will apply
-        with (self._versions.home / CONTROLLER_LOCK).open("w") as lock:
-            while not _got(lock):  # noqa: ASYNC110 - a lock has no event
+        with (self._versions.home / releases.CONTROLLER_LOCK).open("w") as lock:
+            while not releases.got(lock):  # noqa: ASYNC110 - a lock has no event
                 await asyncio.sleep(POLL)  # the controller before us is still ending
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.watch.run(), name="watch")
@@ -368,23 +365,6 @@ class Publishing:
             except (HotlineError, OSError):
                 self._differs = None, None
             await asyncio.sleep(DIFFERS_EVERY)
-
-
-def applies(versions: Versions) -> bool:
-    """Tell whether a controller runs that will apply what becomes current."""
-    try:
-        with (versions.home / CONTROLLER_LOCK).open("r") as lock:
-            return not _got(lock)
-    except FileNotFoundError:
-        return False
-
-
-def _got(lock: IO[str]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _looks(folder: Path) -> Sequence[tuple[str, int, int]]:

@@ -1,9 +1,11 @@
 """Publishing for whoever asks: command line, REST, first start. The versions are in `dialplans`."""
 
+import fcntl
 import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from dialplans.city import load as load_folder
 from dialplans.history import Entry, Event
@@ -17,6 +19,8 @@ from schemas.errors import Fault, Faulty, Invalid, NotFound
 
 log = logging.getLogger(__name__)
 
+CONTROLLER_LOCK = "controller.lock"
+"""Held by a controller as long as it lives."""
 SYSTEM = "system"
 """Who did what no person did."""
 LONGEST = 400
@@ -166,6 +170,24 @@ def rows(found: Versions) -> list[dict[str, object]]:
         }
         for number, entry in sorted(born.items(), reverse=True)
     ]
+
+
+def applies(found: Versions) -> bool:
+    """Tell whether a controller runs that will apply what becomes current."""
+    try:
+        with (found.home / CONTROLLER_LOCK).open("r") as lock:
+            return not got(lock)
+    except FileNotFoundError:
+        return False
+
+
+def got(lock: IO[str]) -> bool:
+    """Take the lock on a file if nobody holds it; tell whether it is ours now."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def wait_applied(found: Versions, version: int, *, since: float, within: float) -> str | None:

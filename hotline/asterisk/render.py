@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -353,6 +354,7 @@ def _plain(value: object) -> object:
     return value
 
 
+@cache  # a controller renders at every publish
 def _environment(*folders: Path) -> Environment:
     return Environment(
         loader=FileSystemLoader(folders),
