@@ -1,6 +1,6 @@
 """Days and hours that stand for all others: one of each kind, cut where a schedule changes."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
@@ -41,11 +41,14 @@ class Window:
         return f"{self.day} {self.hours}"
 
 
-def days(calendar: Calendar, today: date) -> Mapping[str, date]:
+def days(calendar: Calendar, today: date, *, avoid: Collection[date] = ()) -> dict[str, date]:
     """Return a day of each kind, the next from *today* on whose kind is known for sure.
 
     Holidays are known to the end of a year only; what is not to come any more is taken from
     before *today*. A kind of which there is none is left out.
+
+    Args:
+        avoid: days that stand for nothing but themselves.
     """
 
     def works(day: date) -> bool:
@@ -64,6 +67,8 @@ def days(calendar: Calendar, today: date) -> Mapping[str, date]:
     for day in (*(day for day in ahead if day <= last), *back):
         if len(found) == len(KINDS):
             break
+        if day in avoid:
+            continue
         found.setdefault(kind(day), day)
     return {name: found[name] for name in KINDS if name in found}
 

@@ -24,6 +24,7 @@ def _table(*columns: str, whole: Collection[str]) -> Table:
 def add_to(app: typer.Typer) -> None:
     """Add the commands to *app*."""
     app.command("simulate")(simulate)
+    app.command("diff")(diff)
 
 
 def simulate(
@@ -99,3 +100,29 @@ def simulate(
     if not as_json:
         for line in trying.closing(walk, config.calls.sla_answer):
             say(line)
+
+
+def diff(
+    old: Annotated[
+        str | None, typer.Argument(help="Folder or version; what is live.", show_default=False)
+    ] = None,
+    new: Annotated[
+        str | None, typer.Argument(help="Folder or version; working folder.", show_default=False)
+    ] = None,
+    text: Annotated[bool, typer.Option("--text", help="The lines of text, too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what changes for whom: numbers, calls at which times, prompts, days."""
+    from hotline import comparing
+    from hotline.cli import load
+
+    found = comparing.compare(load(), old, new, datetime.now(SHANGHAI))
+    if as_json:
+        show(
+            found.as_json() | ({"text": list(comparing.text(found))} if text else {}), as_json=True
+        )
+        return
+    for line in comparing.lines(found):
+        say(line)
+    for line in comparing.text(found) if text else ():
+        say(line)
