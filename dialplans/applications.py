@@ -79,5 +79,5 @@ def unpaired(call: str) -> str | None:
         elif ((c == ")" and not quoted) or (c in "}]" and _CLOSING[c] in opened)) and (
             not opened or opened.pop() != _CLOSING[c]
         ):
-            return c
+            return opened[-1] if opened else c
     return opened[-1] if opened else None

@@ -14,9 +14,10 @@ from dialplans.flows import Written
 from schemas.calendar import Calendar
 from schemas.city import City, Spoken
 from schemas.errors import Fault, Faulty
+from schemas.flows import SKILL_CODE
 from schemas.numbers import Register
 
-Code = Annotated[str, Field(pattern=r"^skill-[a-z0-9]{1,20}$")]
+Code = Annotated[str, Field(pattern=SKILL_CODE)]
 Title = Annotated[str, Field(min_length=1, max_length=40)]
 
 

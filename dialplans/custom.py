@@ -220,7 +220,7 @@ def _exten(file: _File, line: int, column: int, at: int, key: str, rest: str) ->
         file.priorities.add((context, exten, word))
     if word == "hint":
         return
-    begins = at + len(rest) - len(call.lstrip())
+    begins = at + len(rest) - len(call.lstrip()) if call.strip() else at
     if found := applications.fault(call.strip()):
         file.no(line, begins + found[0], "exten", found[1])
     else:

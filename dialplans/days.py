@@ -22,7 +22,7 @@ def faults(looked: Looked) -> Iterator[Fault]:
     calendar, document = looked.reading.city.calendar, looked.reading.calendar
     for name, plan in calendar.schedules.items():
         yield from (
-            document.fault(["schedules", name, key], reason) for key, reason in _spans(plan)
+            document.fault(["schedules", name, *key], reason) for key, reason in _spans(plan)
         )
     first: dict[date, int] = {}
     for i, override in enumerate(calendar.overrides):
@@ -33,17 +33,17 @@ def faults(looked: Looked) -> Iterator[Fault]:
         first.setdefault(override.date, line or 0)
 
 
-def _spans(plan: Schedule) -> Iterator[tuple[str, str]]:
+def _spans(plan: Schedule) -> Iterator[tuple[tuple[str, ...], str]]:
     kinds = {"every": plan.every, "workdays": plan.workdays, "holidays": plan.holidays}
     if not any(kinds.values()):
-        yield "", "is never open: give it every, workdays or holidays"
+        yield (), "is never open: give it every, workdays or holidays"
     placed = [(key, span) for key, spans in kinds.items() for span in spans]
     for (key, span), (other_key, other) in itertools.combinations(placed, 2):
         if key != other_key and "every" not in (key, other_key):
             continue  # no day is both
         if _covers(span) & _covers(other):
             whose = "" if key == other_key else f" of {key}"
-            yield other_key, f"{other} overlaps {span}{whose}"
+            yield (other_key,), f"{other} overlaps {span}{whose}"
 
 
 def _covers(span: str) -> set[int]:

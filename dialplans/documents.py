@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from schemas.errors import Fault
+from schemas.flows import FORMS
 
 MAX_BYTES = 200_000
 DEEPEST = 20
@@ -63,18 +64,34 @@ class Document:
         try:
             return of.model_validate(self.data), []
         except ValidationError as error:
-            return None, [self._told(e) for e in error.errors(include_url=False)]
+            found = error.errors(include_url=False)
+            # a list whose items are all wrong is not also empty
+            return None, [self._told(e) for e in found if not _follows(e, found)]
 
     def _told(self, error: ErrorDetails) -> Fault:
-        way = [str(part) for part in error["loc"] if part != "[key]"]
-        known: list[str] = []
-        for part in way[:-1]:  # pydantic also names the kind of a step, which stands nowhere
-            if (*known, part) in self.places:
-                known.append(part)
-        last = way[-1:] if (*known, *way[-1:]) in self.places or error["type"] == "missing" else []
-        key = ".".join([*known, *last])
-        line, column = self.place(known + last)
-        return Fault(self.file, line, key or "file", reason_of(error), column)
+        """Return the fault; pydantic also names kinds of steps, which stand nowhere."""
+        way: Path_ = ()
+        inside = self.data
+        kind: object = None
+        for part in error["loc"]:
+            if isinstance(inside, dict) and kind is None and inside.get("do") == part:
+                kind = part
+                continue
+            there = (*way, str(part)) in self.places
+            if there or (error["type"] == "missing" and part == error["loc"][-1]):
+                way, kind = (*way, str(part)), None
+                inside = inside.get(part) if isinstance(inside, dict) else None
+        if error["type"] == "union_tag_invalid":
+            way = (*way, "do")
+        line, column = self.place(way)
+        return Fault(self.file, line, ".".join(way) or "file", reason_of(error), column)
+
+
+def _follows(error: ErrorDetails, others: Iterable[ErrorDetails]) -> bool:
+    way = error["loc"]
+    return error["type"] == "too_short" and any(
+        other["loc"][: len(way)] == way and other is not error for other in others
+    )
 
 
 def reason_of(error: ErrorDetails) -> str:
@@ -88,9 +105,7 @@ def reason_of(error: ErrorDetails) -> str:
         case "union_tag_not_found":
             return "needs `do`: what is this step to do?"
         case "union_tag_invalid":
-            return (
-                f"there is no step {context.get('tag')!r:.40}; there are {context['expected_tags']}"
-            )
+            return f"no step is called {_quote(context['tag'])}, only {context['expected_tags']}"
         case "model_type" | "model_attributes_type" | "dict_type":
             return "must be a table of `key: value` lines"
         case "tuple_type" | "list_type":
@@ -98,11 +113,21 @@ def reason_of(error: ErrorDetails) -> str:
         case "value_error":
             return str(context.get("error", error["msg"]))
         case "string_pattern_mismatch":
-            return f"{_quote(error['input'])} has a form that is not allowed here"
+            text = str(error["input"])
+            form = FORMS.get(context["pattern"], f"like {context['pattern']}")
+            pattern = ": Asterisk would read it as a pattern" if text.startswith("_") else ""
+            return f"must be {form}, not {_quote(text)}{pattern}"
         case "string_type":
             return "must be text"
+        case "literal_error":
+            return f"must be {context['expected']}, not {_quote(error['input'])}"
+        case "string_too_long" | "too_long":
+            return f"is too long: {context['max_length']} are allowed"
+        case "string_too_short" | "too_short":
+            return "is empty"
         case _:
-            return f"{error['msg']}, not {_quote(error['input'])}"
+            said = error["msg"].replace("Input should be", "must be")
+            return f"{said}, not {_quote(error['input'])}"
 
 
 def _quote(value: object) -> str:
@@ -114,10 +139,13 @@ class _Loader(yaml.SafeLoader):
     """Composes nodes; knows no aliases, by which nine lines can become a billion."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Refuse what refers to another place."""
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=mark)
+        """Refuse what refers to another place, or says what Python is to make of it."""
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        for what in ("anchor", "tag"):
+            if getattr(event, what, None) is not None:
+                kind = "aliase" if isinstance(event, yaml.AliasEvent) else what
+                reason = f"{kind}s are not allowed"
+                raise yaml.MarkedYAMLError(problem=reason, problem_mark=event.start_mark)
         return super().compose_node(parent, index)
 
 
@@ -134,7 +162,7 @@ def read_yaml(path: Path) -> Document:
         finally:
             loader.dispose()
         if node is None:
-            document.faults.append(Fault(document.file, None, "file", "is empty"))
+            document.faults.append(Fault(document.file, 1, "file", "is empty", 1))
         else:
             document.data = _built(node, (), document)
     except yaml.MarkedYAMLError as error:
@@ -144,8 +172,9 @@ def read_yaml(path: Path) -> Document:
         document.faults.append(Fault(document.file, line, "file", reason, column))
     except yaml.YAMLError as error:  # a character that no YAML may hold
         at = getattr(error, "position", None)
-        line = text.count("\n", 0, at) + 1 if isinstance(at, int) else None
-        document.faults.append(Fault(document.file, line, "file", "holds a forbidden character"))
+        line, column = _line_and_column(text, at) if isinstance(at, int) else (None, None)
+        reason = "holds a forbidden character"
+        document.faults.append(Fault(document.file, line, "file", reason, column))
     except RecursionError:
         document.faults.append(Fault(document.file, None, "file", "is nested too deep"))
     if document.faults:
@@ -172,9 +201,15 @@ def read_toml(path: Path) -> Document:
     return document
 
 
+def _line_and_column(text: str, at: int) -> tuple[int, int]:
+    """Return where the character after the first *at* of *text* stands."""
+    before = text[:at]
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
+
+
 def _text(path: Path, document: Document) -> str | None:
-    def no(reason: str, line: int | None = None) -> None:
-        document.faults.append(Fault(document.file, line, "file", reason))
+    def no(reason: str, line: int | None = None, column: int | None = None) -> None:
+        document.faults.append(Fault(document.file, line, "file", reason, column))
 
     try:
         with path.open("rb") as file:
@@ -188,7 +223,7 @@ def _text(path: Path, document: Document) -> str | None:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        no("is not UTF-8", raw.count(b"\n", 0, error.start) + 1)
+        no("is not UTF-8", *_line_and_column(raw[: error.start].decode(), error.start))
         return None
 
 

@@ -15,8 +15,9 @@ What is refused:
 - More than 7 s of greeting on 12345.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from dialplans import paths
 from dialplans.documents import Document
@@ -83,8 +84,9 @@ def _ended(looked: Looked) -> Iterator[Fault]:
             told.add(ref)
             refs = trail.refs()
             way = told_way(refs, node.flow) if refs[1:] else "the very first step"
-            what = "has no prompt that 0 could cut" if step.do == "message" else "ends the call"
-            reason = f"{what} though the caller has chosen nothing ({way}): a person is due"
+            reason = f"ends the call though the caller has chosen nothing ({way}): a person is due"
+            if step.do == "message":
+                reason += ", or a prompt that 0 cuts"
             yield _document(looked, node.flow).fault(["steps", node.step], reason)
 
 
@@ -207,19 +209,47 @@ def _greeting(looked: Looked) -> Iterator[Fault]:
 
 
 def _late(looked: Looked) -> Iterator[Fault]:
+    blamed: dict[tuple[str, tuple[paths.Ref, ...]], list[_Late]] = {}
     for root, numbers in looked.roots.items():
-        if root not in looked.found:
-            continue
-        worst: dict[str, tuple[float, str]] = {}
-        for number in _different(numbers):
-            for what, most, way in _ways(looked, root, number):
-                if way is not None and way.seconds > most:
-                    if way.seconds > worst.get(what, (0.0, ""))[0]:
-                        worst[what] = (way.seconds, _late_reason(what, most, way, root, number))
-                    break
-        yield from (
-            _document(looked, root).fault(["start"], reason) for _, reason in worst.values()
-        )
+        for late in _latest(looked, root, numbers) if root in looked.found else ():
+            shared = tuple(ref for ref, _ in late.way.parts if ref[0] != root)
+            blamed.setdefault((late.when, shared), []).append(late)
+    for found in blamed.values():
+        worst = max(found, key=lambda late: late.way.seconds)
+        others = " ".join(sorted(late.root for late in found if late is not worst))
+        reason = worst.reason + (f"; also {others}" if others else "")
+        yield _document(looked, worst.root).fault(["start"], reason)
+
+
+class _Late(NamedTuple):
+    """A way to a person that takes too long."""
+
+    root: str
+    number: Number | None
+    when: str
+    most: float
+    way: paths.Lasting
+
+    @property
+    def reason(self) -> str:
+        number = self.number
+        whose = "a number that is not in the register" if number is None else number.number
+        told = f"who says nothing on {whose} hears {self.way.seconds:.1f} s before a person"
+        parts = _told_parts(self.way, self.root)
+        return f"{told}{self.when}, {self.most:g} are allowed: {parts}"
+
+
+def _latest(looked: Looked, root: str, numbers: Sequence[Number | None]) -> Collection[_Late]:
+    """Return the longest way of each kind that is too long."""
+    worst: dict[str, _Late] = {}
+    for number in _different(numbers):
+        for when, most, way in _ways(looked, root, number):
+            if way is None or way.seconds <= most:
+                continue
+            if when not in worst or way.seconds > worst[when].way.seconds:
+                worst[when] = _Late(root, number, when, most, way)
+            break  # what is too long on every day is too long on the rare one
+    return worst.values()
 
 
 def _ways(
@@ -237,14 +267,6 @@ def _ways(
         yield what, most, paths.longer(found.end, found.back)
         theirs = measured("once", lambda step: isinstance(step, flows.Transfer), rare)
         yield what, most, theirs.longest(root, start).end
-
-
-def _late_reason(
-    what: str, most: float, way: paths.Lasting, root: str, number: Number | None
-) -> str:
-    whose = "a number that is not in the register" if number is None else number.number
-    told = f"who says nothing on {whose} hears {way.seconds:.1f} s before a person{what}"
-    return f"{told}, {most:g} are allowed: {_told_parts(way, root)}"
 
 
 def _told_parts(way: paths.Lasting, here: str) -> str:

@@ -118,7 +118,7 @@ def _targets(looked: Looked, flow: str, written: Written) -> Iterator[Fault]:
         called = paths.callee(step)
         if called is not None and called not in looked.found and looked.whole("flows"):
             yield at.fault("flow", f"there is no flow {quote(called)}")
-    for name in there.keys() - paths.reachable(written.flow):
+    for name in there.keys() - paths.reachable(written.flow) - RESERVED:
         yield _At(written, flow, name).fault("", "is never reached: no step leads to it")
 
 
@@ -126,6 +126,9 @@ def _flows(looked: Looked) -> Iterator[Fault]:
     if UNKNOWN not in looked.found:
         reason = "is missing: it serves the numbers that are not in the register"
         yield Fault(str(looked.reading.folder / "flows"), None, f"{UNKNOWN}.yaml", reason)
+    called = {called for flow in looked.found.values() for _, called in paths.calls(flow)}
+    if called - looked.found.keys():
+        return  # one of those that seem idle may have been meant
     for flow, numbers in looked.users.items():
         if not numbers:
             reason = "is used by no number and no other flow"
@@ -155,17 +158,22 @@ def _missing_prompts(looked: Looked, flow: str, prompt: str) -> Iterator[str]:
     if "{" not in prompt:
         yield from _no_prompt(looked, {prompt: ""})
     elif looked.whole("hotlines.csv", "flows"):
-        wanted = {fill(prompt, known_of(n)): f" for {_called(n)}" for n in looked.users[flow]}
+        wanted = {fill(prompt, known_of(n)): _called(n) for n in looked.users[flow]}
         yield from _no_prompt(looked, wanted)
 
 
 def _no_prompt(looked: Looked, wanted: Mapping[str, str]) -> Iterator[str]:
     there = looked.reading.city.prompts
-    for id, whose in wanted.items():
-        if id not in there:
-            yield f"there is no prompt {quote(id)}{whose}"
-        elif not there[id].seconds:
-            yield f"there is no sound for {quote(id)}{whose}: build the prompts"
+    if missing := {id: whose for id, whose in wanted.items() if id not in there}:
+        id, whose = next(iter(missing.items()))
+        yield f"there is no prompt {quote(id)}{_of(whose, len(missing))}"
+    if silent := {i: w for i, w in wanted.items() if i in there and not there[i].seconds}:
+        id, whose = next(iter(silent.items()))
+        yield f"there is no sound for {quote(id)}{_of(whose, len(silent))}: build the prompts"
+
+
+def _of(whose: str, many: int) -> str:
+    return f" for {whose}{f' and {many - 1} more' if many > 1 else ''}" if whose else ""
 
 
 def _spoken(looked: Looked, at: _At, place: str, prompt: flows.Spoken) -> Iterator[Fault]:
@@ -226,16 +234,16 @@ def _queue(looked: Looked, at: _At, step: flows.Queue) -> Iterator[Fault]:
             yield at.fault("agent", reason)
     if step.skill is None or not looked.whole("hotlines.csv", "skills.toml", "flows"):
         return
-    if strange := _not_of_number(step.skill):
-        yield at.fault("skill", f"no skill can be named after {{{strange}}}")
+    if variable := _not_of_number(step.skill):
+        yield at.fault("skill", f"no skill can be named after {{{variable}}}")
         return
     codes = city.skill_codes
-    wanted = {fill(step.skill, known_of(n)): n for n in looked.users[at.flow]}
-    for skill, number in wanted.items():
-        if skill and skill not in codes:
-            whose = f" of {_called(number)}" if "{" in step.skill else ""
-            reason = f"nobody can have the skill {quote(skill)}{whose}: it is no unit's code and"
-            yield at.fault("skill", f"{reason} stands not in skills.toml")
+    wanted = {fill(step.skill, known_of(n)): _called(n) for n in looked.users[at.flow]}
+    if strange := {s: whose for s, whose in wanted.items() if s and s not in codes}:
+        skill, whose = next(iter(strange.items()))
+        whose = _of(whose, len(strange)) if "{" in step.skill else ""
+        reason = f"nobody can have the skill {quote(skill)}{whose}: it is no unit's that is queued"
+        yield at.fault("skill", f"{reason} here, and none of skills.toml")
 
 
 def _transfer(looked: Looked, at: _At, step: flows.Transfer) -> Iterator[Fault]:
@@ -245,14 +253,16 @@ def _transfer(looked: Looked, at: _At, step: flows.Transfer) -> Iterator[Fault]:
         return
     if not looked.whole("hotlines.csv", "flows"):
         return
-    wanted = {fill(step.to, known_of(n)): n for n in looked.users[at.flow]}
-    for target, number in wanted.items():
+    for number in looked.users[at.flow]:
+        target = fill(step.to, known_of(number))
         whose = f", for {_called(number)}" if "{" in step.to else ""
         ours = looked.reading.city.register.numbers.get(normalise(target))
         if not _DIALABLE.fullmatch(target):
             yield at.fault("to", f"{quote(target)} cannot be dialled{whose}")
-        elif ours is not None and ours.integration is not Integration.NOT_INTEGRATED:
+            return
+        if ours is not None and ours.integration is not Integration.NOT_INTEGRATED:
             yield at.fault("to", f"{target} is answered here: calls would loop{whose}")
+            return
 
 
 def _not_of_number(text: str) -> str | None:

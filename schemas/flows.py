@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from schemas.calls import GENERAL_QUEUE, Outcome
 from schemas.numbers import Number
@@ -83,13 +83,25 @@ LOOKUPS: Mapping[str, Known] = {
 
 _NAME = r"^[a-z][a-z0-9_-]{0,39}$"
 _TEMPLATE = r"^[A-Za-z0-9_.:+-]*(?:\{[a-z][a-z0-9_]{0,39}\}[A-Za-z0-9_.:+-]*)*$"
+_VARIABLE = r"^[a-z][a-z0-9_]{0,39}$"
+_KEY = r"^[0-9*#]$"
+SKILL_CODE = r"^skill-[a-z0-9]{1,20}$"
+"""Of a skill that is no owner unit's."""
+FORMS: Mapping[str, str] = {
+    _NAME: "a-z 0-9 _ -, a letter first, 40 at most",
+    _TEMPLATE: "A-Z a-z 0-9 _ . : + - and {variables}",
+    _VARIABLE: "a-z 0-9 _, a letter first, 40 at most",
+    _KEY: "one key: 0-9 * #",
+    SKILL_CODE: "skill- and 1 to 20 of a-z 0-9",
+}
+"""What a pattern asks for, in words."""
 VARIABLE = re.compile(r"\{([a-z][a-z0-9_]{0,39})\}")
 
 Name = Annotated[str, Field(pattern=_NAME)]
 Target = Annotated[str, Field(pattern=_NAME, description="A step of this flow, person or return")]
 Template = Annotated[str, Field(min_length=1, max_length=80, pattern=_TEMPLATE)]
-Variable = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-Key = Annotated[str, Field(pattern=r"^[0-9*#]$")]
+Variable = Annotated[str, Field(pattern=_VARIABLE)]
+Key = Annotated[str, Field(pattern=_KEY)]
 
 
 class Part(BaseModel):
@@ -130,7 +142,13 @@ class Spoken(Part):
         return str(getattr(self, self.kind))
 
 
-Prompt = Annotated[Template | Spoken, Field(union_mode="left_to_right")]
+def _written_as(prompt: object) -> str:
+    return "value" if isinstance(prompt, dict | Spoken) else "id"
+
+
+Prompt = Annotated[
+    Annotated[Template, Tag("id")] | Annotated[Spoken, Tag("value")], Discriminator(_written_as)
+]
 Prompts = Annotated[tuple[Prompt, ...], Field(max_length=12)]
 Asked = Annotated[Prompts, Field(min_length=1)]
 Retries = Annotated[int, Field(ge=0, le=3, description="How often it is asked again")]
