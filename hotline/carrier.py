@@ -56,6 +56,8 @@ class CitizensCall:
     spoke: asyncio.Event = field(default_factory=asyncio.Event)
     """The voice was played and the keys were pressed."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    since: float = 0.0
+    """Unix seconds of the answer, when `heard` begins."""
     cause: int | None = None
     """Q.850 cause once it has ended."""
 
@@ -286,7 +288,11 @@ class Carrier:
         match event["Event"]:
             case "UserEvent":
                 if call := self._calls.get(event.get("Call", "")):
-                    (call.answered if event["UserEvent"] == "CitizenAnswered" else call.spoke).set()
+                    if event["UserEvent"] == "CitizenAnswered":
+                        call.since = float(event["Timestamp"])
+                        call.answered.set()
+                    else:
+                        call.spoke.set()
                 for listener in list(self._listeners):
                     name, headers, future = listener
                     if future.done():

@@ -8,18 +8,24 @@ one machine decides one outcome, however we came to know.
 import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cti.asterisk.ami_events import TRUNK_CONTEXT, caller, text
-from schemas.calls import AgentId, CallId
+from cti.calls.control import ROOM
+from schemas.calls import AgentId, CallId, Place
 from schemas.events import (
     AgentAnswered,
     AgentFinished,
+    AgentSeated,
     CallArrived,
+    CallerMoved,
     Event,
     FellBack,
     HungUp,
     QueueJoined,
+    ThirdDialled,
+    ThirdJoined,
+    ThirdLeft,
     TransferAnswered,
     TransferDialled,
 )
@@ -30,6 +36,8 @@ FIELDS = (
 )  # fmt: skip
 """Columns of the file, in order; `asterisk-config/cel_custom.conf.j2` writes them."""
 
+THIRD = "hotline-third-in"
+"""Context of a third party in the room of a call."""
 _AGENT = re.compile(r"^PJSIP/w?(\d{3,6})-")
 _SEAT = re.compile(r"^Local/(seat-\d+)@hotline-seat-")
 
@@ -88,7 +96,10 @@ def records(lines: Iterable[str]) -> Iterator[Record]:
 def by_call(found: Iterable[Record]) -> Mapping[CallId, list[Record]]:
     """Return the records of citizens' calls, each call's in order; other channels' left out."""
     calls: dict[CallId, list[Record]] = {}
-    for record in found:
+    for read in found:
+        record = read
+        if read.app == "ConfBridge" and not read.own:  # a room does not link its channels
+            record = replace(read, call=CallId(read.data.partition(",")[0]))
         begins = record.type == "CHAN_START" and record.own and record.context == TRUNK_CONTEXT
         if begins or record.call in calls:
             calls.setdefault(record.call, []).append(record)
@@ -97,7 +108,7 @@ def by_call(found: Iterable[Record]) -> Mapping[CallId, list[Record]]:
 
 def events(found: Iterable[Record]) -> Iterator[Event]:
     """Return what the records of one call say, as events of the call machine."""
-    queue = ""
+    queue = target = ""
     joined = 0.0
     talking: AgentId | None = None
     since = 0.0
@@ -120,7 +131,42 @@ def events(found: Iterable[Record]) -> Iterator[Event]:
                     redirecting=r.rdnis,
                 )
             case Record(type="APP_START", own=True, app="Dial"):
-                yield TransferDialled(call=r.call, at=r.at, target=r.exten)
+                queue, target = "", r.exten
+                yield TransferDialled(call=r.call, at=r.at, target=target)
+            case Record(type="BRIDGE_ENTER", own=True, context="hotline-room"):
+                yield CallerMoved(call=r.call, at=r.at, place=Place.ROOM)
+            case Record(type="BRIDGE_EXIT", own=True, context="hotline-held"):
+                yield CallerMoved(call=r.call, at=r.at, place=Place.HELD)
+            case Record(type="BRIDGE_EXIT", own=True, context="hotline-room"):
+                pass  # from here to there, or a hang-up, which has a record of its own
+            case Record(type="BRIDGE_EXIT", own=True, context="hotline-parked"):
+                yield CallerMoved(call=r.call, at=r.at, place=Place.PARKED)
+            case Record(type="BRIDGE_ENTER", own=False, context="hotline-room"):
+                if (agent := _agent(r)) and agent != talking:
+                    talking, since = agent, r.at
+                    yield AgentAnswered(
+                        call=r.call, at=r.at, agent=agent, queue="parked", waited=0.0
+                    )
+                if agent:
+                    yield AgentSeated(call=r.call, at=r.at, agent=agent)
+            case Record(type="BRIDGE_ENTER", own=False, context="hotline-third-in"):
+                internal = _AGENT.match(r.channel) is not None
+                yield ThirdDialled(call=r.call, at=r.at, target=r.exten, internal=internal)
+                yield ThirdJoined(call=r.call, at=r.at, target=r.exten)
+            case Record(type="BRIDGE_EXIT", own=False, context="hotline-third-in"):
+                yield ThirdLeft(call=r.call, at=r.at, target=r.exten, status="LEFT")
+            case Record(
+                type="BRIDGE_EXIT", own=False, context="hotline-room", app="ConfBridge"
+            ) if talking is not None and _agent(r) == talking:
+                yield AgentFinished(
+                    call=r.call,
+                    at=r.at,
+                    agent=talking,
+                    queue=queue,
+                    talked=r.at - since,
+                    reason=ROOM,
+                )
+                talking = None
             case Record(type="BRIDGE_ENTER", own=False) if talking is None:
                 if queue and (agent := _agent(r)):
                     talking, since = agent, r.at
@@ -128,7 +174,7 @@ def events(found: Iterable[Record]) -> Iterator[Event]:
                         call=r.call, at=r.at, agent=agent, queue=queue, waited=r.at - joined
                     )
                 elif not queue and not r.channel.startswith("Local/"):
-                    yield TransferAnswered(call=r.call, at=r.at, target=r.exten)
+                    yield TransferAnswered(call=r.call, at=r.at, target=target)
             case Record(type="BRIDGE_EXIT", own=True) if talking is not None:
                 yield AgentFinished(
                     call=r.call,

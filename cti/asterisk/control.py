@@ -163,8 +163,8 @@ async def channels(ami: Ami) -> list[Channel]:
     return [
         Channel(
             name=c["Channel"],
-            call=c["Linkedid"],
-            own=c["Uniqueid"] == c["Linkedid"],
+            call=(call := _room(c) or c["Linkedid"]),
+            own=c["Uniqueid"] == call,
             context=c.get("Context", ""),
             exten=c.get("Exten", ""),
             caller=c.get("CallerIDNum", ""),
@@ -174,6 +174,13 @@ async def channels(ami: Ami) -> list[Channel]:
         for c in await ami.ask("CoreShowChannels")
         if c["Event"] == "CoreShowChannel"
     ]
+
+
+def _room(c: Mapping[str, str]) -> str:
+    """Return the call whose room the channel is in: a room does not link its channels."""
+    if c.get("Application") != "ConfBridge":
+        return ""
+    return c.get("ApplicationData", "").partition(",")[0]
 
 
 def _seconds(clock: str) -> float:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cti.asterisk.ami import ActionRefused
+from cti.asterisk.cel import THIRD
 from cti.asterisk.control import Ami, Channel, channels
 from cti.calls.control import (
     Dial,
@@ -25,6 +26,8 @@ from cti.calls.control import (
 )
 from schemas.calls import AgentId, Call, CallId, Control, Place, Third
 from schemas.errors import Conflict
+from schemas.events import RoomFound
+from schemas.numbers import EMERGENCY_NUMBERS
 
 _PHONE = re.compile(r"PJSIP/w?(\d{2,8})-")
 _PLACES = {
@@ -193,9 +196,7 @@ def legs_of(call: Call, live: Iterable[Channel]) -> Legs:
     phones = [c for c in own if (m := _PHONE.match(c.name)) and m[1] == call.agent]
     agent = next(iter(sorted(phones, key=_in_room, reverse=True)), None)
     caller = next((c for c in own if c.own), None)
-    others = tuple(
-        c for c in own if c.context in ("hotline-line", "hotline-third-in") and c is not agent
-    )
+    others = tuple(c for c in own if c.context in ("hotline-line", THIRD) and c is not agent)
     return Legs(
         caller=caller,
         agent=agent,
@@ -204,17 +205,37 @@ def legs_of(call: Call, live: Iterable[Channel]) -> Legs:
     )
 
 
-def found(call: CallId, agent: AgentId | None, live: Iterable[Channel]) -> Control | None:
-    """Return what the live channels say of a call in our rooms; None: it is in none."""
+def found(call: CallId, live: Iterable[Channel], *, at: float) -> RoomFound | None:
+    """Return what the live channels say of a call in our rooms; None: the caller is in none.
+
+    Args:
+        at: Unix seconds now.
+    """
     own = [channel for channel in live if channel.call == call]
     place = next((p for c in own if c.own and (p := place_of(c))), None)
     if place is None:
         return None
-    seated = any(_in_room(c) and c.context == "hotline-room" for c in own if not c.own)
-    third = any(c.context == "hotline-third-in" for c in own)
+    agent = next((c for c in own if c.context == "hotline-room" and not c.own), None)
+    third = next((c for c in own if c.context == THIRD), None)
+    internal = third is not None and _PHONE.match(third.name) is not None
+    if agent is None and internal:  # the third party has the call now
+        agent, third, internal = third, None, False
     ringing = any(c.context == "hotline-line" for c in own)
-    state = Third.JOINED if third else Third.RINGING if ringing else None
-    return Control(caller=place, seated=seated, third=state)
+    state = Third.JOINED if third is not None else Third.RINGING if ringing else None
+    who = _PHONE.match(agent.name) if agent is not None else None
+    return RoomFound(
+        call=call,
+        at=at,
+        control=Control(
+            caller=place,
+            seated=agent is not None,
+            target=third.exten if third is not None else None,
+            third=state,
+            internal=internal,
+        ),
+        agent=AgentId(who[1]) if who else None,
+        emergency=third is not None and not internal and third.exten in EMERGENCY_NUMBERS,
+    )
 
 
 def place_of(channel: Channel) -> Place | None:
@@ -223,7 +244,7 @@ def place_of(channel: Channel) -> Place | None:
 
 
 def _in_room(channel: Channel) -> bool:
-    return channel.context in ("hotline-room", "hotline-third-in")
+    return channel.context in ("hotline-room", THIRD)
 
 
 def _there(channel: Channel | None) -> Channel:

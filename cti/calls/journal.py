@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from cti.calls import sla
 from cti.calls.machine import route_of
 from schemas.calls import Call
-from schemas.events import Event, FlowStarted, PromptPlayed, RouteChosen, Waited
+from schemas.events import Event, FlowStarted, PromptPlayed, RoomFound, RouteChosen, Waited
 from schemas.tables import CallRow, TimelineRow
 
 log = logging.getLogger(__name__)
@@ -187,6 +187,8 @@ def detail(event: Event) -> Mapping[str, Any]:
             return {"seconds": event.seconds, "key": event.key, **_step(event)}
         case RouteChosen():
             return {"route": str(event.route)}
+        case RoomFound():
+            return {"place": event.control.caller, "third": event.control.target}
     skip = {"call", "at", "number", "chain", "channel", "caller"}
     return {
         name: value

@@ -236,8 +236,8 @@ def _apply(call: Call, event: Event) -> tuple[Call, tuple[Command, ...]]:
             return _out_of_room(queued), ()
         case AgentRinging(agent=agent):
             return replace(call, ringing=(*_without(call, agent), agent), queue=event.queue), ()
-        case TransferDialled():
-            return _out_of_room(call), ()
+        case TransferDialled(target=target):
+            return replace(call, control=replace(control.out(call.control), target=target)), ()
         case AgentMissed(agent=agent):
             ringing = _without(call, agent)
             state = S.QUEUED if call.state is S.RINGING and not ringing else call.state

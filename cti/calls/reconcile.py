@@ -17,13 +17,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from cti.asterisk import cel
 from cti.asterisk.cel_file import CelFile
 from cti.asterisk.control import Ami, Channel, channels
+from cti.asterisk.rooms import found as room_of
 from cti.calls.journal import Journal
 from cti.calls.registry import Registry
 from cti.inbox import Inbox
 from schemas.calls import AgentId, Call, CallId, Outcome, State
 from schemas.commands import Command, OpenTicket, PromiseCallback
-from schemas.events import CallArrived, Event, Vanished
-from schemas.numbers import Attribution, Register
+from schemas.events import CallArrived, Event, ThirdJoined, TransferAnswered, Vanished
+from schemas.numbers import EMERGENCY_NUMBERS, Attribution, Register
 from schemas.tables import LIVE_PROMISE, CallbackRow, CallRow, MarkRow, TicketRow, TimelineRow
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,8 @@ class Reconciler:
     async def resync(self) -> Findings:
         """Read Asterisk, the ledger and the log; put what is missing into the inbox."""
         await self._inbox.drained()
-        live = {c.call: c for c in await channels(self._ami) if c.own and _citizen(c)}
+        there = await channels(self._ami)
+        live = {c.call: c for c in there if c.own and _citizen(c)}
         async with AsyncSession(self._engine) as session:
             adopted = await self._adopt(session)
             offset = await _mark(session, self._key)
@@ -92,6 +94,9 @@ class Reconciler:
             if name not in logged and self._registry.get(name) is None:
                 self._inbox.put(_from_channel(channel))
         await self._inbox.drained()
+        for call in list(self._registry.all()):  # call control leaves nothing in the ledger's row
+            if (room := room_of(call.id, there, at=time.time())) is not None:
+                self._inbox.put(room)
         closed = self._close(live, logged)
         await self._inbox.drained()
         owed = await self._settle_debts()
@@ -239,6 +244,17 @@ async def debts(
         for row in lost
     ]
     return owed
+
+
+async def _emergencies(session: AsyncSession, calls: Sequence[str]) -> set[str]:
+    """Return those of *calls* in which an emergency number has answered."""
+    answered = await session.execute(
+        select(TimelineRow.call_id, TimelineRow.detail).where(
+            TimelineRow.call_id.in_(calls),
+            TimelineRow.kind.in_([ThirdJoined.__name__, TransferAnswered.__name__]),
+        )
+    )
+    return {row.call_id for row in answered if row.detail.get("target") in EMERGENCY_NUMBERS}
 
 
 async def _mark(session: AsyncSession, key: str) -> int:

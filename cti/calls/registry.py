@@ -72,7 +72,6 @@ class Registry:
         return any(
             call.caller == caller
             and call.state in (State.TRANSFERRING, State.OUTSIDE)
-            and call.route is not None
-            and call.route.target == number
+            and number in (call.control.target, call.route.target if call.route else None)
             for call in self.all()
         )

@@ -3,10 +3,9 @@
 import asyncio
 import contextlib
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from cti.asterisk.rooms import Rooms
 from cti.calls import control
@@ -20,6 +19,7 @@ from schemas.numbers import EMERGENCY_NUMBERS, MAIN_NUMBER, Register, normalise
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 SEEN_WITHIN = 5.0
 """Seconds until Asterisk must have told that a request took effect."""
 
@@ -30,6 +30,16 @@ class Known(Protocol):
     def __call__(self, extension: str, /) -> bool:
         """Tell whether one of our agents has this extension."""
         ...
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What a call went through since a request began; a busy line is over before we look."""
+
+    modes: set[Mode] = field(default_factory=set)
+    places: set[Place] = field(default_factory=set)
+    ended: bool = False
+    more: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Steering:
@@ -58,8 +68,8 @@ class Steering:
         self._known = known
         self._spoken = spoken
         self._clock = clock
-        self._busy: set[CallId] = set()
-        self._watched: defaultdict[CallId, list[asyncio.Event]] = defaultdict(list)
+        self._watched: dict[CallId, _Watch] = {}
+        """Calls for which a request is being carried out."""
 
     def find(self, id: str) -> Call:
         """Return the running call.
@@ -93,7 +103,7 @@ class Steering:
             raise Forbidden("this call is in the hands of another agent")
         if (target is not None) != (do in control.WITH_TARGET):
             raise Invalid("`target` belongs to transfer, consult and three_way, which need it")
-        with self._alone(call), self._told(call, who, do, target):
+        with self._alone(call) as watch, self._told(call, who, do, target):
             goal = None if target is None else self.target(target)
             moves = control.plan(call, do, target=goal, agent=agent)
             say = "&".join(self._spoken(call.ticket_id)) if call.ticket_id and goal else ""
@@ -102,9 +112,9 @@ class Steering:
             for number, move in enumerate(moves):
                 await self._rooms.perform(call, move, say=say)
                 if isinstance(move, MoveCaller) and number + 1 < len(moves):
-                    await self._seen(call.id, partial(_is_in, move.to))
+                    await _seen(watch, watch.places, {move.to})
             if do in control.EXPECTED:
-                await self._seen(call.id, partial(_is_one_of, control.EXPECTED[do]))
+                await _seen(watch, watch.modes, control.EXPECTED[do])
         return self.find(id)
 
     async def watch(self, id: str, how: str, *, who: str, phone: str) -> Call:
@@ -116,7 +126,7 @@ class Steering:
         call = self.find(id)
         if not self._known(phone):
             raise NotFound("no such extension", extension=phone)
-        with self._alone(call), self._told(call, who, how, phone):
+        with self._alone(call) as watch, self._told(call, who, how, phone):
             now = control.mode(call)
             if now in (Mode.NONE, Mode.PARKED, Mode.OUTSIDE):
                 raise Conflict("no agent talks in this call", mode=now)
@@ -125,7 +135,7 @@ class Steering:
             if how == "barge" and call.control.caller is Place.QUEUE:
                 self._report(RoomOpened(call=call.id, at=self._clock()))
                 await self._rooms.perform(call, MoveCaller(to=Place.ROOM))
-                await self._seen(call.id, partial(_is_in, Place.ROOM))
+                await _seen(watch, watch.places, {Place.ROOM})
             await self._rooms.watch(call, how, phone, call.caller or "")
         return self.find(id)
 
@@ -160,20 +170,23 @@ class Steering:
 
     def happened(self, news: Happened) -> None:
         """Take what the inbox publishes."""
-        for waiter in self._watched.get(news.call.id, ()):
-            waiter.set()
+        if watch := self._watched.get(news.call.id):
+            watch.modes.add(control.mode(news.call))
+            watch.places.add(news.call.control.caller)
+            watch.ended = news.call.state is State.ENDED
+            watch.more.set()
 
     # ---- inside
 
     @contextlib.contextmanager
-    def _alone(self, call: Call) -> Iterator[None]:
-        if call.id in self._busy:
+    def _alone(self, call: Call) -> Iterator[_Watch]:
+        if call.id in self._watched:
             raise Conflict("another request for this call is being carried out")
-        self._busy.add(call.id)
+        watch = self._watched[call.id] = _Watch()
         try:
-            yield
+            yield watch
         finally:
-            self._busy.discard(call.id)
+            del self._watched[call.id]
 
     @contextlib.contextmanager
     def _told(self, call: Call, who: str, do: str, target: str | None) -> Iterator[None]:
@@ -191,27 +204,20 @@ class Steering:
                 )
             )
 
-    async def _seen(self, id: CallId, enough: Callable[[Call], bool]) -> None:
-        waiter = asyncio.Event()
-        self._watched[id].append(waiter)
-        try:
-            async with asyncio.timeout(SEEN_WITHIN):
-                while not enough(call := self.find(id)):
-                    if call.state is State.ENDED:
-                        raise Conflict("the caller has hung up")
-                    waiter.clear()
-                    await waiter.wait()
-        except TimeoutError:
-            raise Unavailable("Asterisk did not do it in time") from None
-        finally:
-            self._watched[id].remove(waiter)
-            if not self._watched[id]:
-                del self._watched[id]
 
+async def _seen(watch: _Watch, seen: Set[T], wanted: Set[T]) -> None:
+    """Return once Asterisk has told one of *wanted*.
 
-def _is_in(place: Place, call: Call) -> bool:
-    return call.control.caller is place
-
-
-def _is_one_of(modes: frozenset[Mode], call: Call) -> bool:
-    return control.mode(call) in modes
+    Raises:
+        Conflict: the caller has hung up.
+        Unavailable: it told nothing of the kind in time.
+    """
+    try:
+        async with asyncio.timeout(SEEN_WITHIN):
+            while not seen & wanted:
+                if watch.ended:
+                    raise Conflict("the caller has hung up")
+                watch.more.clear()
+                await watch.more.wait()
+    except TimeoutError:
+        raise Unavailable("Asterisk did not do it in time") from None

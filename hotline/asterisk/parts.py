@@ -47,8 +47,7 @@ MODULES = (
     "res_pjsip_refer", "res_pjsip_transport_websocket", "res_pjsip_acl",
     *_DIALPLAN, "app_queue", "app_confbridge", "app_chanspy", "app_speech_utils",
     "app_celgenuserevent", "app_read", "app_record", "app_verbose", "res_cdrel_custom",
-    "cel_custom", "func_db",
-    "func_devstate",
+    "cel_custom", "func_db", "func_devstate", "func_import",
 )  # fmt: skip
 CARRIER_MODULES = (
     *_MEDIA, *_SIP, "res_pjsip_outbound_registration",

@@ -307,8 +307,11 @@ async def samples(sound: Path, within: float = 10) -> Sequence[int]:
 def _whole(sound: Path) -> bool:
     if not sound.exists() or sound.stat().st_size <= 44:
         return False
-    with wave.open(str(sound)) as opened:
-        return opened.getnframes() * 2 == sound.stat().st_size - 44
+    try:
+        with wave.open(str(sound)) as opened:
+            return opened.getnframes() * 2 == sound.stat().st_size - 44
+    except (wave.Error, EOFError):  # its header is just being written again
+        return False
 
 
 def of_ulaw(sound: bytes) -> list[int]:
