@@ -55,7 +55,7 @@ class Place:
     tries: int = 0
     """How often this step has asked in vain."""
     failures: int = 0
-    taken: int = 0
+    taken: int = 1
     """Steps so far."""
     pressed: str | None = None
     """Key that cut a `say`: the answer to the question that follows at once, or how it begins."""
@@ -100,20 +100,23 @@ def hear(place: Place, heard: Heard) -> tuple[Place, Move]:
     """
     if place.over:
         raise FlowEnded(place.ref)
-    place = replace(place, troubles=())
+    if place.troubles:
+        place = replace(place, troubles=())
     if heard.failed is not None:
         place = _trouble(place, heard.failed)
     match place.now:
         case flows.Say(next=target):
-            return _go(replace(place, pressed=heard.key), PERSON if heard.key == "0" else target)
+            if heard.key is not None:
+                place = replace(place, pressed=heard.key)
+            return _go(place, PERSON if heard.key == "0" else target)
         case flows.Menu() | flows.Listen() as step:
             return _answer(place, step, heard)
         case flows.Digits() as step:
             return _entry(place, step, heard)
         case flows.Lookup() as step:
-            sets = flows.LOOKUPS[step.what].sets
-            found = {name: heard.found.get(name, "") for name in sets}
-            place = replace(place, values={**place.values, **found})
+            if sets := flows.LOOKUPS[step.what].sets:
+                found = {name: heard.found.get(name, "") for name in sets}
+                place = replace(place, values={**place.values, **found})
             return _go(place, step.cases.get(heard.word or "", step.otherwise))
         case flows.Notice(keys=keys) if heard.key is not None:
             return _go(place, keys.get(heard.key, PERSON))
@@ -135,17 +138,17 @@ def _go(place: Place, target: str) -> tuple[Place, Move]:
 
 
 def _at(place: Place, target: str) -> Place:
-    while target == RETURN and place.stack:
-        *rest, (flow, target) = place.stack
-        place = replace(place, flow=flow, stack=tuple(rest))
-    # a flow that nobody called returns to nobody
-    return replace(place, step=PERSON if target == RETURN else target, tries=0)
+    flow, stack = place.flow, place.stack
+    while target == RETURN:
+        # a flow that nobody called returns to nobody
+        *rest, (flow, target) = stack or ((flow, PERSON),)
+        stack = tuple(rest)
+    return replace(place, flow=flow, step=target, stack=stack, tries=0, taken=place.taken + 1)
 
 
 def _enter(place: Place) -> tuple[Place, Move]:
     """Run the steps that nobody hears, up to the first move."""
     while True:
-        place = replace(place, taken=place.taken + 1)
         if place.taken > MOST_STEPS:
             return _end(_person(_trouble(place, "goes round in circles")))
         match place.now:
@@ -161,13 +164,18 @@ def _enter(place: Place) -> tuple[Place, Move]:
                 place = _at(place, step.open if now else step.closed)
             case flows.Lookup() as step:
                 of = "" if step.of is None else fill(step.of, place.values)
-                return replace(place, pressed=None), Look(step=place.ref, what=step.what, of=of)
+                return _deaf(place), Look(step=place.ref, what=step.what, of=of)
             case flows.Menu() | flows.Listen() as step if place.pressed is not None:
-                return _answer(replace(place, pressed=None), step, Heard(key=place.pressed))
+                return _answer(_deaf(place), step, Heard(key=place.pressed))
             case flows.Digits() as step if place.pressed is not None and place.pressed.isdigit():
                 return _begun(place, step)
             case step:
-                return _play(replace(place, pressed=None), step)
+                return _play(_deaf(place), step)
+
+
+def _deaf(place: Place) -> Place:
+    """Forget the key that cut a `say`."""
+    return place if place.pressed is None else replace(place, pressed=None)
 
 
 def _called(place: Place, step: flows.Goto) -> Place:
@@ -177,7 +185,8 @@ def _called(place: Place, step: flows.Goto) -> Place:
     if flow is None:
         return _person(_trouble(place, f"there is no flow {step.flow!r}"))
     stack = (*place.stack, (place.flow, step.then))
-    return replace(place, flow=step.flow, step=flow.start, tries=0, stack=stack)
+    taken = place.taken + 1
+    return replace(place, flow=step.flow, step=flow.start, stack=stack, tries=0, taken=taken)
 
 
 def _play(place: Place, step: Heeded) -> tuple[Place, Move]:
@@ -261,7 +270,7 @@ def _begun(place: Place, step: flows.Digits) -> tuple[Place, Move]:
 
 def _entry(place: Place, step: flows.Digits, heard: Heard) -> tuple[Place, Move]:
     entry = (place.pressed or "") + (heard.digits or "")
-    place = replace(place, pressed=None)
+    place = _deaf(place)
     if heard.failed is not None or entry == "0":
         return _go(place, PERSON)
     if step.min <= len(entry) <= step.max and entry.isascii() and entry.isdigit():
@@ -271,10 +280,11 @@ def _entry(place: Place, step: flows.Digits, heard: Heard) -> tuple[Place, Move]
 
 def _again(place: Place, step: Question, target: str, *, failed: bool = True) -> tuple[Place, Move]:
     """Ask once more, or go to *target* when it was asked often enough."""
-    place = replace(place, tries=place.tries + 1, failures=place.failures + failed)
-    if place.failures >= FAILURES:
-        return _go(place, PERSON)
-    return _enter(place) if place.tries <= step.retries else _go(place, target)
+    tries, failures = place.tries + 1, place.failures + failed
+    if failures < FAILURES and tries <= step.retries:
+        taken = place.taken + 1
+        return _enter(replace(place, tries=tries, failures=failures, taken=taken))
+    return _go(replace(place, failures=failures), target if failures < FAILURES else PERSON)
 
 
 # ---- the end
@@ -312,20 +322,22 @@ def _person(place: Place) -> Place:
 
 
 def _queued(place: Place, step: flows.Queue) -> tuple[Place, Route]:
-    route = Route(kind=RouteKind.QUEUE, queue=step.queue, priority=step.priority)
     number = place.situation.number
-    if step.seat and number is not None and number.seat_queue and number.seat_seconds > 0:
-        seconds = number.seat_seconds
-        route = replace(route, seat_queue=number.seat_queue, seat_seconds=seconds)
-    if step.skill is not None:
-        skill = fill(step.skill, place.values)
-        if skill in place.city.skill_codes:
-            route = replace(route, skill=skill)
-        elif skill:
-            place = _trouble(place, f"nobody can have the skill {skill[:30]!r}")
-    if step.agent is not None and _EXTENSION.fullmatch(agent := fill(step.agent, place.values)):
-        route = replace(route, agent=agent)
-    return place, route
+    seat = number if step.seat and number is not None and number.seat_seconds > 0 else None
+    skill = fill(step.skill or "", place.values)
+    if skill and skill not in place.city.skill_codes:
+        place = _trouble(place, f"nobody can have the skill {skill[:30]!r}")
+        skill = ""
+    agent = fill(step.agent or "", place.values)
+    return place, Route(
+        kind=RouteKind.QUEUE,
+        queue=step.queue,
+        skill=skill or None,
+        priority=step.priority,
+        seat_queue=seat and seat.seat_queue,
+        seat_seconds=seat.seat_seconds if seat and seat.seat_queue else 0,
+        agent=agent if _EXTENSION.fullmatch(agent) else None,
+    )
 
 
 # ---- prompts and values

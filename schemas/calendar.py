@@ -8,6 +8,7 @@ import itertools
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Annotated, Literal
 
 import chinese_calendar
@@ -78,6 +79,12 @@ def is_workday(calendar: Calendar, day: date) -> bool:
     for override in calendar.overrides:
         if override.date == day:
             return override.kind == "workday"
+    return _told_workday(day)
+
+
+@lru_cache(maxsize=1000)
+def _told_workday(day: date) -> bool:
+    """Tell whether *day* is a working day by the State Council's table; 30 µs without the cache."""
     try:
         return bool(chinese_calendar.is_workday(day))
     except NotImplementedError:
