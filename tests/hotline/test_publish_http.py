@@ -22,7 +22,8 @@ Client = TestClient[web.Request, web.Application]
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> config.Config:
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> config.Config:
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # no power fails here
     folder = tmp_path / "baoji"
     shutil.copytree(places.dialplan(sections.Site()), folder, copy_function=os.link)
     environment = {
