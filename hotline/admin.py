@@ -1,8 +1,6 @@
 """What the administrators' commands do: register, prompts, people, tokens, Asterisk."""
 
-import contextlib
 import os
-import pwd
 import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -30,8 +28,6 @@ from schemas.numbers import Register
 
 TYPED = "command line"
 """Where a fault stands that somebody typed."""
-FIRST_PERSON = 1000
-"""Smallest user id of a person on Debian; below are accounts of services."""
 EXPECTED: Mapping[str, str] = {
     "login": "2 to 31 of a-z 0-9 . _ -, a letter first",
     "name": "1 to 40 visible characters",
@@ -39,23 +35,6 @@ EXPECTED: Mapping[str, str] = {
     "phone": "desk or browser",
 }
 """What a person's data must be, for people; the rest is told as pydantic says it."""
-
-
-def not_for_root(config: Config) -> None:
-    """Keep root's hands off the state of a service that has an account of its own.
-
-    A database or configuration file that root makes there cannot be read by the service.
-
-    Raises:
-        Unavailable: root asks, and the folder is a system account's.
-    """
-    with contextlib.suppress(OSError, KeyError):
-        owner = config.site.state.stat().st_uid
-        if os.geteuid() == 0 and 0 < owner < FIRST_PERSON:
-            name = pwd.getpwuid(owner).pw_name
-            raise Unavailable(
-                f"{config.site.state} is the service's: type `sudo -u {name} hotline …`"
-            )
 
 
 def settings(config: Config) -> dict[str, dict[str, object]]:

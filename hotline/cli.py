@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from hotline import cli_calls, cli_flows, cli_lint, cli_publish, log
+from hotline import cli_calls, cli_flows, cli_lint, cli_publish, log, places
 from hotline import config as settings
 from hotline.cli_dialplan import dialplan_app
 from hotline.tell import cell, out, say, show, table_of, tell
@@ -79,10 +79,8 @@ def main_options(
 
 def load() -> settings.Config:
     """Return the settings; raises what `main` tells."""
-    from hotline import admin
-
     config = settings.load(_State.config_file, os.environ)
-    admin.not_for_root(config)
+    places.not_for_root(config.site)
     return config
 
 
