@@ -43,7 +43,7 @@ from hotline.config import Config, secret
 from hotline.lookups import Lookups
 from hotline.publishing import Publishing
 from hotline.publishing import State as PublishingState
-from ivr import routing
+from ivr import routing, say
 from ivr.agi import AgiServer
 from ivr.inbound import Inbound
 from ivr.presence import HotKey, Presence
@@ -306,7 +306,7 @@ class Controller:
         return AgentId(extension) in self.desks
 
     def _handover(self, ticket: str) -> Sequence[str]:
-        return ()
+        return [self.city.sound(prompt) for prompt in ("handover", *say.ticket(ticket))]
 
     def _attribute(self, event: Event, did: str, redirecting: str) -> Attributed:
         facts = routing.Facts(

@@ -40,9 +40,11 @@ class Behaviour:
     pitch in hertz, "" for silence."""
     talk: float = 0
     """Seconds until it hangs up; 0: never by itself."""
+    keys: str = ""
+    """Keys pressed after the answer, before the voice; `w` is half a second."""
 
     def __str__(self) -> str:
-        return f"{self.ring},{self.manner},{self.voice},{self.talk:g}"
+        return f"{self.ring},{self.manner},{self.voice},{self.talk:g},{self.keys}"
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -265,8 +267,9 @@ class Carrier:
     def expect(self, event: str, **headers: str) -> asyncio.Future[Event]:
         """Return a future of the next user event *event* with these *headers*.
 
-        `LineRings`, `PhoneRings` (Line or Phone, Caller), `PhoneAnswered` (Phone, File), and
-        `PhoneGone` (Phone) for one that had been answered.
+        `LineRings`, `PhoneRings` (Line or Phone, Caller), `PhoneAnswered` (Phone, File),
+        `PhoneSpeaks` (Phone) when its keys are pressed and its voice begins, and `PhoneGone`
+        (Phone) for one that had been answered.
         """
         future: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
         self._listeners.append((event, headers, future))

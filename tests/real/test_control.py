@@ -23,11 +23,22 @@ pytestmark = [
 ]
 
 KEY = "ww0"
+CUT = "w#"
+"""What a third party presses who does not want to hear what it is about."""
 AT_ONCE = 6
 """Scenarios that run side by side: more and two cores cannot keep the sound whole."""
 OTHERS = ("2001", "2002", "2003", "2004")
 """Agents without a citizen of their own: who is asked, who picks up, who supervises."""
 _callers = itertools.count(13_700_000_000)
+
+
+Answers = tuple["asyncio.Future[Any]", "asyncio.Future[Any]"]
+"""That a phone answers, and that it speaks."""
+
+
+def answers_of(city: Carrier, phone: str) -> Answers:
+    """Return what can be awaited of the next call to *phone*."""
+    return city.expect("PhoneAnswered", Phone=phone), city.expect("PhoneSpeaks", Phone=phone)
 
 
 @dataclass
@@ -81,10 +92,10 @@ class Talk:
         except TimeoutError:
             pytest.fail(f"mode {await now()}, not {wanted}: {await self.timeline()}")
 
-    async def listen(self, phone: str, answered: "asyncio.Future[Any]", name: str = "") -> None:
-        """Take the recording of a phone that has just answered."""
+    async def listen(self, phone: str, answered: Answers, name: str = "") -> None:
+        """Take the recording of a phone that answers; return when it speaks."""
         async with asyncio.timeout(15):
-            said = await answered
+            said, _ = await asyncio.gather(*answered)
         ear = Ear(self.city.heard / said["File"], float(said["Timestamp"]))
         self.ears[name or phone] = ear
         self.phones[name or phone] = said["Channel"]
@@ -129,7 +140,7 @@ class House:
     city: Carrier
     free: list[str]
     """Agents who have had no citizen yet."""
-    answers: dict[str, "asyncio.Future[Any]"] = field(default_factory=dict)
+    answers: dict[str, Answers] = field(default_factory=dict)
 
     async def talk(self) -> Talk:
         """Return a citizen who talks to an agent; both have their tone.
@@ -138,7 +149,7 @@ class House:
         """
         fresh = self.free.pop()
         await self.city.behave(**{f"phone_{fresh}": Behaviour(voice=f"tone:{AGENT:g}")})
-        self.answers[fresh] = self.city.expect("PhoneAnswered", Phone=fresh)
+        self.answers[fresh] = answers_of(self.city, fresh)
         await self.service.wish(fresh, "ready")
         await self.service.until(self.service.members, lambda there: fresh in there)
         caller = str(next(_callers))
@@ -153,10 +164,11 @@ class House:
         await self.service.wish(agent, "offline")  # the next citizen is another scenario's
         return made
 
-    async def third(self, line: str, **more: Any) -> "asyncio.Future[Any]":
+    async def third(self, line: str, **more: Any) -> Answers:
         """Let a line of the city answer with its tone; return the future of its answer."""
+        more = {"keys": CUT, **more}
         await self.city.behave(**{f"line_{line}": Behaviour(voice=f"tone:{THIRD:g}", **more)})
-        return self.city.expect("PhoneAnswered", Phone=line)
+        return answers_of(self.city, line)
 
 
 def asked(row: whole.Row) -> list[tuple[str, ...]]:
@@ -218,7 +230,7 @@ async def who_is_handed_over_blindly_hears_the_other_side(house: House) -> None:
     caller = str(next(_callers))
     agent = house.free.pop()
     await house.city.behave(**{f"phone_{agent}": Behaviour(voice=f"tone:{AGENT:g}")})
-    house.answers[agent] = house.city.expect("PhoneAnswered", Phone=agent)
+    house.answers[agent] = answers_of(house.city, agent)
     async with raw_sip.line(house.service.sip) as line:
         await house.service.wish(agent, "ready")
         await house.service.until(house.service.members, lambda there: agent in there)
@@ -239,7 +251,7 @@ async def who_is_handed_over_blindly_hears_the_other_side(house: House) -> None:
         ) as answer:
             assert answer.status == 200, await answer.text()
         async with asyncio.timeout(10):
-            await answers
+            await answers[1]
         await house.service.until(tones, lambda heard: heard[1] > 1 and heard[0] == 0)
         call.hang_up()
         await call.gone()
@@ -251,7 +263,7 @@ async def _fails(house: House, manner: str) -> None:
     await house.third(line, manner=manner)
     this = await house.talk()
     agent = this.agent
-    again = house.city.expect("PhoneAnswered", Phone=agent)
+    again = answers_of(house.city, agent)
     assert await this.do("transfer", line) == "none"
     await this.listen(agent, again, "again")
     await this.mode("talking")
@@ -336,7 +348,7 @@ async def three_hear_each_other_and_two_when_the_agent_has_left(house: House) ->
 
 
 async def the_agent_stays_until_the_police_have_answered(house: House) -> None:
-    answers = await house.third("110", ring=2)
+    answers = await house.third("110", ring=2, keys="")
     this = await house.talk()
     assert await this.refused("transfer", "110") == "conflict"
     assert await this.do("three_way", "110") == "calling"
@@ -376,7 +388,7 @@ async def busy_police_leave_the_caller_with_the_agent(house: House) -> None:
 async def an_agent_who_hangs_up_on_a_held_caller_is_rung_again(house: House) -> None:
     this = await house.talk()
     assert await this.do("hold") == "held"
-    again = house.city.expect("PhoneAnswered", Phone=this.agent)
+    again = answers_of(house.city, this.agent)
     await this.hang_up(this.agent)
     await this.listen(this.agent, again, "again")
     await this.mode("talking")
@@ -409,7 +421,7 @@ async def an_agent_who_hangs_up_while_it_rings_gets_the_caller_back(house: House
     await this.do("consult", "3260013")
     async with asyncio.timeout(10):
         await rings
-    again = house.city.expect("PhoneAnswered", Phone=this.agent)
+    again = answers_of(house.city, this.agent)
     await this.hang_up(this.agent)
     await this.listen(this.agent, again, "again")
     await this.mode("talking")
@@ -452,7 +464,7 @@ async def a_parked_caller_is_taken_by_another_agent(house: House) -> None:
     assert await this.refused("retrieve") == "conflict"
     other = OTHERS[0]
     await house.city.behave(**{f"phone_{other}": Behaviour(voice=f"tone:{AGENT:g}")})
-    answers = house.city.expect("PhoneAnswered", Phone=other)
+    answers = answers_of(house.city, other)
     await this.do("pick_up", by=other)
     await this.listen(other, answers)
     await this.mode("talking")
@@ -492,9 +504,9 @@ async def a_paused_recording_is_silent_and_goes_on_afterwards(house: House) -> N
 
 async def an_agent_who_was_asked_takes_the_call_over(house: House) -> None:
     other = OTHERS[1]
-    await house.city.behave(**{f"phone_{other}": Behaviour(voice=f"tone:{THIRD:g}")})
+    await house.city.behave(**{f"phone_{other}": Behaviour(voice=f"tone:{THIRD:g}", keys=CUT)})
     this = await house.talk()
-    answers = house.city.expect("PhoneAnswered", Phone=other)
+    answers = answers_of(house.city, other)
     async with whole.desk(house.service, other) as desk:
         await this.do("consult", other)
         await this.listen(other, answers)
@@ -519,9 +531,9 @@ async def an_agent_who_was_asked_takes_the_call_over(house: House) -> None:
 
 async def an_agent_is_handed_a_caller_blindly(house: House) -> None:
     other = OTHERS[2]
-    await house.city.behave(**{f"phone_{other}": Behaviour(voice=f"tone:{THIRD:g}")})
+    await house.city.behave(**{f"phone_{other}": Behaviour(voice=f"tone:{THIRD:g}", keys=CUT)})
     this = await house.talk()
-    answers = house.city.expect("PhoneAnswered", Phone=other)
+    answers = answers_of(house.city, other)
     await this.do("transfer", other)
     await this.listen(other, answers)
     await whole.state(house.service, other, "talking")
@@ -538,7 +550,7 @@ async def a_supervisor_listens_whispers_and_comes_in(house: House) -> None:
     this = await house.talk()
     heard: dict[str, Moment] = {}
     for mode in ("listen", "whisper", "barge"):
-        answers = house.city.expect("PhoneAnswered", Phone=boss)
+        answers = answers_of(house.city, boss)
         async with house.service.http.post(
             f"{house.service.web}/api/v1/calls/{this.id}/monitor",
             json={"mode": mode, "extension": boss},
@@ -584,7 +596,29 @@ async def two_requests_at_once_are_one_too_many(house: House) -> None:
     assert row["outcome"] == "answered"
 
 
+async def who_is_asked_hears_first_what_it_is_about(house: House) -> None:
+    answers = await house.third("3260025", keys="")
+    this = await house.talk()
+    await this.do("consult", "3260025")
+    await this.listen("3260025", answers)
+    briefed = await moment()
+    await this.mode("consulting", within=20)
+    apart = await moment()
+    assert await this.do("hang_up") == "none"
+    row = await this.over()
+    other = this.ears["3260025"]
+    assert other.only(briefed)
+    assert other.loud(briefed), "the number of the ticket"
+    assert this.own.only(briefed)
+    assert other.only(apart, AGENT)
+    assert this.own.only(apart, THIRD)
+    times = {e["kind"]: datetime.fromisoformat(e["at"]).timestamp() for e in row["timeline"]}
+    told = times["ThirdJoined"] - times["ThirdAnswered"]
+    assert 6 < told < 12, "eight seconds: a sentence and fourteen digits"
+
+
 SCENARIOS = (
+    who_is_asked_hears_first_what_it_is_about,
     a_number_that_does_not_answer_gives_the_caller_back,
     a_consultation_that_fails_brings_the_caller_back,
     a_supervisor_listens_whispers_and_comes_in,
