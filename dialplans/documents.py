@@ -7,7 +7,8 @@ cannot grow when it is opened.
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from dialplans.cells import INVISIBLE
 from schemas.errors import Fault
 from schemas.flows import FORMS
 
@@ -198,7 +200,23 @@ def read_toml(path: Path) -> Document:
         document.faults.append(Fault(document.file, line, "file", reason, column))
         return document
     document.places = _toml_places(text)
+    for way in _hidden(document.data, ()):
+        document.faults.append(document.fault(way, "holds a control or invisible character"))
     return document
+
+
+def _hidden(value: object, way: Path_) -> Iterator[Path_]:
+    """Yield where text stands that nobody can see."""
+    match value:
+        case str() if _invisible(value):
+            yield way
+        case dict():
+            for key, inner in value.items():
+                # the key itself may be what cannot be seen: then its table is named
+                yield from [way] if _invisible(key) else _hidden(inner, (*way, key))
+        case list():
+            for i, inner in enumerate(value):
+                yield from _hidden(inner, (*way, str(i)))
 
 
 def _line_and_column(text: str, at: int) -> tuple[int, int]:
@@ -248,6 +266,9 @@ def _built(node: yaml.Node, way: Path_, document: Document) -> Any:
                     no("a key must be a word", at)
                     continue
                 key = str(key_node.value)
+                if _invisible(key):
+                    no("a key holds a control or invisible character", at)
+                    continue
                 if key in built:
                     first = document.places[(*way, key)][0]
                     no(f"{_quote(key)} stands on line {first} already", at)
@@ -257,11 +278,19 @@ def _built(node: yaml.Node, way: Path_, document: Document) -> Any:
             return built
         case yaml.SequenceNode(value=items):
             return [_built(item, (*way, str(i)), document) for i, item in enumerate(items)]
+        case yaml.ScalarNode(value=text) if _invisible(str(text)):
+            no("holds a control or invisible character")
+            return None
         case yaml.ScalarNode(value=text, style=style):
             return _scalar(str(text), plain=style is None)
         case _:
             no("is nothing that belongs here")
             return None
+
+
+def _invisible(text: str) -> bool:
+    """Tell whether *text* would do something to a terminal, or could not be written at all."""
+    return any(unicodedata.category(c) in INVISIBLE and c not in "\n\t" for c in text)
 
 
 def _scalar(text: str, *, plain: bool) -> object:
