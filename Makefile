@@ -45,7 +45,7 @@ load: ## the full load and fault runs: 200 calls at once; minutes, both cores
 	FAULT_CALLS=100 PUBLISHES=1000 KILLED_PUBLISHERS=300 $(PY) -m pytest tests/load tests/dialplans/test_versions.py -s
 
 bench: ## every figure, each as a ratio against its peer
-	@for bench in call_cost pop_latency memory; do $(PY) -m bench.$$bench; done
+	@for bench in call_cost pop_latency memory flow; do $(PY) -m bench.$$bench; done
 
 wheel: ## a wheel, and proof that it works in an empty environment
 	$(PY) -m pytest tests/hotline/test_wheel.py

@@ -323,7 +323,9 @@ def _person(place: Place) -> Place:
 
 def _queued(place: Place, step: flows.Queue) -> tuple[Place, Route]:
     number = place.situation.number
-    seat = number if step.seat and number is not None and number.seat_seconds > 0 else None
+    seat_queue, seat_seconds = None, 0
+    if step.seat and number is not None and number.seat_queue and number.seat_seconds > 0:
+        seat_queue, seat_seconds = number.seat_queue, number.seat_seconds
     skill = fill(step.skill or "", place.values)
     if skill and skill not in place.city.skill_codes:
         place = _trouble(place, f"nobody can have the skill {skill[:30]!r}")
@@ -334,8 +336,8 @@ def _queued(place: Place, step: flows.Queue) -> tuple[Place, Route]:
         queue=step.queue,
         skill=skill or None,
         priority=step.priority,
-        seat_queue=seat and seat.seat_queue,
-        seat_seconds=seat.seat_seconds if seat and seat.seat_queue else 0,
+        seat_queue=seat_queue,
+        seat_seconds=seat_seconds,
         agent=agent if _EXTENSION.fullmatch(agent) else None,
     )
 
