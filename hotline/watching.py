@@ -21,7 +21,15 @@ from cti.calls import ledger
 from dialplans import store
 from dialplans.watch import Limits, Sample, judge
 from schemas.calls import CallId
-from schemas.events import FellBack, FlowFailed, FlowStarted, Happened, HungUp, Vanished
+from schemas.events import (
+    NOT_ANSWERED,
+    FellBack,
+    FlowFailed,
+    FlowStarted,
+    Happened,
+    HungUp,
+    Vanished,
+)
 from schemas.numbers import PROBE_CALLER
 from schemas.tables import CallRow, TimelineRow
 
@@ -133,8 +141,9 @@ class Watch:
             case FlowStarted(version=version):
                 self._running[call.id] = version
                 self._calls += self.now is not None and version == self.now.version
-            case FlowFailed() if self.now and self._running.get(call.id) == self.now.version:
-                self._fail(call.id)
+            case FlowFailed(reason=reason) if self.now and NOT_ANSWERED not in reason:
+                if self._running.get(call.id) == self.now.version:
+                    self._fail(call.id)
             case FellBack(reason=reason) if self.now and reason not in NOT_OURS:
                 version = self._running.get(call.id, -1)
                 if version == self.now.version:

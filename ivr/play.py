@@ -13,7 +13,7 @@ from typing import Protocol
 from ivr.agi import LONGEST_PROMPT, CallerGone, CommandFailed, Session
 from schemas.calls import CallId
 from schemas.city import City
-from schemas.events import Event, PromptPlayed, Waited
+from schemas.events import NOT_ANSWERED, Event, PromptPlayed, Waited
 from schemas.moves import Collect, Heard, Look, Playing, Say
 
 log = logging.getLogger(__name__)
@@ -165,5 +165,5 @@ class Player:
                 type(error).__name__,
                 extra={"call": self.call},
             )
-            return Heard(failed=f"{move.what} was not answered: {type(error).__name__}")
+            return Heard(failed=f"{move.what} {NOT_ANSWERED}: {type(error).__name__}")
         return Heard(word=word, found=found)

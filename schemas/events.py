@@ -76,6 +76,10 @@ class Waited(CallEvent):
     """The caller hung up meanwhile."""
 
 
+NOT_ANSWERED = "was not answered"
+"""In the reason of a failure that is the service's (its database is away), not the flow's."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowFailed(CallEvent):
     """A step of the flow could not do what it says; the caller went on without it."""

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from dialplans.watch import Limits
 from hotline.watching import Watch, Watched
 from schemas.calls import Call, CallId, State
-from schemas.events import Event, FellBack, FlowFailed, FlowStarted, Happened, HungUp
+from schemas.events import NOT_ANSWERED, Event, FellBack, FlowFailed, FlowStarted, Happened, HungUp
 from schemas.numbers import Attribution
 from schemas.tables import CallRow, TimelineRow
 
@@ -85,8 +85,8 @@ def begin(n: int, version: int) -> Happened:
     )  # fmt: skip
 
 
-def fail(n: int) -> Happened:
-    return happened(FlowFailed(call=CallId(f"c{n}"), at=NOW + 1, step="a", reason="b"))
+def fail(n: int, reason: str = "no date") -> Happened:
+    return happened(FlowFailed(call=CallId(f"c{n}"), at=NOW + 1, step="a", reason=reason))
 
 
 def fell_back(n: int, reason: str, *, started: float = NOW + 1) -> Happened:
@@ -112,6 +112,9 @@ async def test_three_failed_flows_are_enough_at_once(house: House, running: Watc
         pytest.param(lambda n: [begin(n, 7), fail(0)], id="one call that fails again and again"),
         pytest.param(lambda n: [begin(n, 7), fell_back(n, "FAILURE")], id="no controller"),
         pytest.param(lambda n: [begin(n, 7), fell_back(n, "queue-TIMEOUT")], id="no agent"),
+        pytest.param(
+            lambda n: [begin(n, 7), fail(n, f"duty {NOT_ANSWERED}: OSError")], id="no database"
+        ),
         pytest.param(lambda n: [fell_back(n, "SUCCESS", started=NOW - 1)], id="began before"),
         pytest.param(
             lambda n: [begin(n, 7), happened(HungUp(call=CallId(f"c{n}"), at=NOW, cause=16)),
