@@ -40,8 +40,10 @@ EVERY = 5.0
 """Seconds between two looks into the ledger."""
 LOOK_WITHIN = 5.0
 """Seconds the database may take."""
-NOT_OURS = ("FAILURE", "queue-TIMEOUT", "queue-FULL", "queue-JOINEMPTY", "queue-LEAVEEMPTY")
-"""Reasons of the dialplan to help itself that no flow is to blame for: no controller, no agent."""
+OF_QUEUES = frozenset({"queue-TIMEOUT", "queue-FULL", "queue-JOINEMPTY", "queue-LEAVEEMPTY"})
+"""Reasons of the dialplan to help itself after a flow that ended well: no agent."""
+DIED_EARLY = "SUCCESS"
+"""Reason when a script ended without a word; others before its first are a controller away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,12 +146,12 @@ class Watch:
             case FlowFailed(reason=reason) if self.now and NOT_ANSWERED not in reason:
                 if self._running.get(call.id) == self.now.version:
                     self._fail(call.id)
-            case FellBack(reason=reason) if self.now and reason not in NOT_OURS:
+            case FellBack(reason=reason) if self.now and reason not in OF_QUEUES:
                 version = self._running.get(call.id, -1)
                 if version == self.now.version:
                     self._fail(call.id)
-                elif version < 0 and call.started_at >= self._since:
-                    self._calls += 1  # the flow died before it could say that it began
+                elif version < 0 and reason == DIED_EARLY and call.started_at >= self._since:
+                    self._calls += 1
                     self._fail(call.id)
             case HungUp() | Vanished():
                 self._running.pop(call.id, None)

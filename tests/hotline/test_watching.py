@@ -110,7 +110,8 @@ async def test_three_failed_flows_are_enough_at_once(house: House, running: Watc
     [
         pytest.param(lambda n: [begin(n, 6), fail(n)], id="calls of the version before"),
         pytest.param(lambda n: [begin(n, 7), fail(0)], id="one call that fails again and again"),
-        pytest.param(lambda n: [begin(n, 7), fell_back(n, "FAILURE")], id="no controller"),
+        pytest.param(lambda n: [fell_back(n, "FAILURE")], id="no controller"),
+        pytest.param(lambda n: [fell_back(n, "timeout")], id="a controller that hangs"),
         pytest.param(lambda n: [begin(n, 7), fell_back(n, "queue-TIMEOUT")], id="no agent"),
         pytest.param(
             lambda n: [begin(n, 7), fail(n, f"duty {NOT_ANSWERED}: OSError")], id="no database"
@@ -137,15 +138,18 @@ async def test_what_is_not_the_change_s_fault_does_not_count(
     assert (house.bad, house.passed) == ([], [7])
 
 
-@pytest.mark.parametrize("started", [True, False])
+@pytest.mark.parametrize(
+    ("started", "reason"),
+    [(True, "SUCCESS"), (True, "FAILURE"), (True, "timeout"), (True, "queue-"), (False, "SUCCESS")],
+)
 async def test_flows_that_die_without_a_route_count(
-    house: House, running: Watch, started: bool
+    house: House, running: Watch, started: bool, reason: str
 ) -> None:
     await running.begin(7, back_to=6, minutes=10)
     for n in range(3):
         if started:
             running.happened(begin(n, 7))
-        running.happened(fell_back(n, "SUCCESS"))
+        running.happened(fell_back(n, reason))
     async with asyncio.timeout(3):
         await house.told.wait()
     assert [back for back, _ in house.bad] == [6]
