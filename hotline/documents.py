@@ -3,6 +3,7 @@
 import json
 from datetime import datetime
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from dialplans.city import load
 from dialplans.lint import Findings, examine, lint
@@ -45,10 +46,20 @@ def schema() -> str:
     """Return the JSON Schema of a flow, by which editors complete and underline."""
     found = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Flow.model_json_schema(),
+        **_closed(Flow.model_json_schema()),
         "title": "One flow of a 12345 hotline",
     }
     return json.dumps(found, ensure_ascii=False, indent=2) + "\n"
+
+
+def _closed(schema: Any) -> Any:
+    """Return *schema* with tables that take no other keys than those they describe."""
+    if isinstance(schema, list):
+        return [_closed(inner) for inner in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: _closed(inner) for key, inner in schema.items()}
+    return closed | ({"additionalProperties": False} if "patternProperties" in schema else {})
 
 
 def rendered(config: Config, found: Path) -> dict[str, str]:

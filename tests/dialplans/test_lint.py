@@ -4,26 +4,15 @@ import csv
 import itertools
 import re
 import shutil
-import string
-from collections.abc import Iterator, Sequence
-from datetime import date, datetime
+from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from dialplans import custom
-from dialplans.city import load
 from dialplans.lint import examine, lint, warnings
-from ivr.flow import MOST_STEPS, begin, hear
 from ivr.say import spoken
-from schemas.calls import Outcome, RouteKind
-from schemas.moves import Collect, Done, Heard, Listen, Look, Situation
-from schemas.times import SHANGHAI
 from tests.dialplans.folders import BAOJI, copy
 
 pytestmark = pytest.mark.unit
@@ -223,166 +212,3 @@ def test_numbers_whose_class_was_to_be_looked_at_are_told(city: Path) -> None:
     assert found[0].column is not None
     assert text[found[0].column - 1 :].startswith("2027-06-30")
     assert found[0].reason.endswith("was to be looked at again on 2027-06-30")
-
-
-# ---- whatever stands in a file
-
-NAMES = sorted(path.name for path in (BAOJI / "flows").glob("*.yaml"))
-FOLDER_IS_SHARED = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
-)
-
-
-@FOLDER_IS_SHARED
-@given(data=st.data())
-def test_random_bytes_in_any_file_never_break_lint(data: st.DataObject, city: Path) -> None:
-    files = [f"flows/{name}" for name in NAMES] + [
-        "hotlines.csv",
-        "prompts.tsv",
-        "phrases.tsv",
-        "skills.toml",
-        "calendar.toml",
-        "custom/a.conf",
-    ]
-    name = data.draw(st.sampled_from(files))
-    original = (BAOJI / name).read_bytes() if (BAOJI / name).exists() else GOOD.encode()
-    content = data.draw(st.binary(max_size=200) | mutated(original))
-    (city / name).write_bytes(content)
-    try:
-        for fault in lint(city, spoken=spoken):
-            assert str(fault).isprintable()
-    finally:
-        (city / name).write_bytes(original)
-
-
-@st.composite
-def mutated(draw: st.DrawFn, original: bytes) -> bytes:
-    """Cut, doubled or overwritten anywhere."""
-    at, end = sorted(draw(st.tuples(*[st.integers(0, len(original))] * 2)))
-    other = draw(
-        st.binary(max_size=8) | st.sampled_from([b"", b"{", b"\t", b"0", original[at:end]])
-    )
-    return original[:at] + other + draw(st.sampled_from([original[end:], original[at:], b""]))
-
-
-STEPS = st.sampled_from(["a", "b", "c", "d", "person", "return"])
-TEXTS = st.sampled_from(["greeting", "goodbye", "{notice}", "{caller}", "{agent}", "n-1"])
-VALUES = st.builds(
-    lambda kind, text: {kind: text},
-    st.sampled_from(["phone", "ticket", "number", "money"]),
-    st.sampled_from(["{caller}", "{entry}", "{ticket}", "{number}", "12", "{onward}"]),
-)
-PROMPTS = st.lists(TEXTS | VALUES, min_size=1, max_size=3)
-KEYS = st.dictionaries(st.sampled_from([*"0123456789*#"]), STEPS, max_size=3)
-ASKING = {
-    "prompts": PROMPTS, "keys": KEYS, "retries": st.integers(0, 3), "wait": st.integers(0, 4),
-    "silence": STEPS, "otherwise": STEPS,
-}  # fmt: skip
-KINDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
-    "say": {"prompts": PROMPTS, "next": STEPS},
-    "menu": ASKING,
-    "listen": ASKING | {"intents": st.dictionaries(st.sampled_from(["agent", "progress"]), STEPS)},
-    "digits": {"prompts": PROMPTS, "into": st.just("entry"), "next": STEPS, "failed": STEPS},
-    "queue": {"skill": st.sampled_from(["{unit}", "skill-night", "skill-x"])},
-    "transfer": {"to": st.sampled_from(["110", "{onward}", "12345", "{entry}"])},
-    "notice": {"prompts": PROMPTS, "keys": KEYS},
-    "lookup": {"what": st.just("duty"), "cases": st.fixed_dictionaries({"away": STEPS})},
-    "hours": {"schedule": st.sampled_from(["office", "night"]), "open": STEPS, "closed": STEPS},
-    "message": {"prompts": PROMPTS},
-    "hangup": {"prompts": PROMPTS},
-    "goto": {"flow": st.sampled_from(["before_queue", "second", "unknown"]), "then": STEPS},
-}  # fmt: skip
-STEP = st.sampled_from(sorted(KINDS)).flatmap(
-    lambda kind: st.fixed_dictionaries(KINDS[kind]).map(lambda step: {"do": kind, **step})
-)
-STEPS_OF = st.dictionaries(st.sampled_from("abcd"), STEP, min_size=1, max_size=4)
-
-
-def a_flow(name: str, steps: dict[str, Any]) -> str:
-    """Return a flow document; steps that nothing leads to are left out, as an admin would."""
-    start = sorted(steps)[0]
-    seen: set[str] = set()
-    todo = [start]
-    while todo:
-        step = todo.pop()
-        if step in steps and step not in seen:
-            seen.add(step)
-            todo += _targets(steps[step])
-    kept = {step: steps[step] for step in sorted(seen)}
-    flow = {"flow": name, "title": "试", "start": start, "steps": kept}
-    return yaml.safe_dump(flow, allow_unicode=True, sort_keys=False)
-
-
-def _targets(step: dict[str, Any]) -> Iterator[str]:
-    for key, value in step.items():
-        if key in ("next", "silence", "otherwise", "failed", "then", "open", "closed"):
-            yield value
-        elif key in ("keys", "intents", "cases"):
-            yield from value.values()
-
-
-ANSWERS = st.builds(
-    Heard,
-    key=st.none() | st.sampled_from([*"0123456789*#"]),
-    digits=st.none() | st.text(string.digits, max_size=21),
-    intent=st.none() | st.sampled_from(["", "agent", "progress"]),
-    word=st.none() | st.sampled_from(["away", "free", "busy", "known", "on", "open"]),
-    found=st.just({"agent": "8001", "ticket": "BJ20260101-000001"}),
-    failed=st.none() | st.just("prompt"),
-)
-
-
-def test_a_folder_that_passes_leads_every_caller_to_a_person_or_a_notice_they_chose(
-    city: Path,
-) -> None:
-    """Whatever is written: lint does not break, and what it lets pass does what it promises."""
-    passed = 0
-
-    @settings(deadline=None, max_examples=120)
-    @given(first=STEPS_OF, second=STEPS_OF, data=st.data())
-    def one(first: dict[str, Any], second: dict[str, Any], data: st.DataObject) -> None:
-        nonlocal passed
-        text = a_flow("unknown", first)
-        (city / "flows" / "unknown.yaml").write_text(text, "utf-8")
-        (city / "flows" / "second.yaml").unlink(missing_ok=True)
-        if "flow: second" in text:
-            (city / "flows" / "second.yaml").write_text(a_flow("second", second), "utf-8")
-        if lint(city, spoken=spoken):
-            return
-        passed += 1
-        hour = data.draw(st.integers(0, 23))
-        situation = Situation(
-            number=None,
-            caller="13900000000",
-            at=datetime(2026, 6, 1, hour, tzinfo=SHANGHAI),
-            speech=data.draw(st.booleans()),
-        )
-        drive(load(city), situation, data.draw(st.just([]) | st.lists(ANSWERS, max_size=8)))
-
-    one()
-    assert passed > 10
-
-
-def drive(city: Any, situation: Situation, answers: Sequence[Heard]) -> None:
-    """Let a caller answer so, then fall silent; what they never chose must not end their call."""
-    place, move = begin(city, situation)
-    chose = False
-    for answer in itertools.chain(answers, itertools.repeat(Heard())):
-        assert not any("there is no" in why or "circles" in why for _, why in place.troubles)
-        if isinstance(move, Done):
-            break
-        if isinstance(move, Look):
-            answer = Heard(word=answer.word, found=answer.found)
-        chose |= isinstance(move, Collect) and bool(answer.digits)
-        chose |= not isinstance(move, Look | Collect) and answer.key is not None
-        chose |= isinstance(move, Listen) and bool(answer.intent)
-        place, move = hear(place, answer)
-    assert isinstance(move, Done)
-    assert place.taken <= MOST_STEPS
-    if move.route.kind is RouteKind.HANGUP:
-        assert chose
-        assert move.route.outcome in {
-            Outcome.SELF_SERVICE, Outcome.OUT_OF_SCOPE, Outcome.CALLBACK_PROMISED,
-        }  # fmt: skip
-    else:
-        assert move.route.queue  # also behind a transfer or a message that fails
