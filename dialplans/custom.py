@@ -21,6 +21,10 @@ PREFIX = "hotline-"
 SETTINGS = ("general", "globals")
 NAME = re.compile(r"[\w-]+\.conf", re.ASCII)
 MAX_BYTES = 200_000
+LONGEST = 2000
+"""Characters of a line; Asterisk would cut what is longer than it has room for."""
+_BLANK = " \t\r"
+"""What Asterisk takes for blanks: no others of Unicode's."""
 
 _SECTION = re.compile(r"\[([^\]]*)\](.*)")
 _MEANT_AS_PATTERN = re.compile(
@@ -101,8 +105,9 @@ def _read(path: Path) -> _File:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        file.faults.append(Fault(str(path), line, "file", "is not UTF-8"))
+        before = raw[: error.start].decode("utf-8-sig")
+        column = len(before) - before.rfind("\n")
+        file.no(before.count("\n") + 1, column, "file", "is not UTF-8")
         return file
     for number, content in enumerate(text.split("\n"), 1):
         if not _line(file, number, content):
@@ -118,9 +123,11 @@ def _line(file: _File, number: int, line: str) -> bool:
         reason = "comments over several lines hide what is read: begin each line with ;"
         file.no(number, comment.start() + 1, "comment", reason)
         return False
-    text = code.strip()
-    column = len(code) - len(code.lstrip()) + 1
-    if any(ord(c) < 32 and c != "\t" for c in text):
+    text = code.strip(_BLANK)
+    column = len(code) - len(code.lstrip(_BLANK)) + 1
+    if len(line) > LONGEST:
+        file.no(number, LONGEST + 1, "line", f"is longer than {LONGEST} characters")
+    elif any(ord(c) < 32 and c != "\t" for c in text):
         file.no(number, column, "line", "holds a control character")
     elif text:
         _statement(file, number, column, text)

@@ -140,8 +140,11 @@ def test_a_sound_dialplan_of_the_admins_own_passes(city: Path) -> None:
 
 
 def test_our_contexts_are_those_of_the_templates() -> None:
-    assert {"from-trunk", "from-agent", "hotline-in", "hotline-custom"} < custom.ours()
-    assert not custom.ours() & set(custom.SETTINGS)
+    rendered = TABLE.parents[1] / "asterisk" / "exchange"
+    texts = [file.read_text("utf-8") for file in rendered.glob("extensions*.conf")]
+    found = {name for text in texts for name in re.findall(r"^\[(.*?)\]", text, re.MULTILINE)}
+    assert custom.ours() == found - set(custom.SETTINGS)
+    assert custom.THEIRS in found
 
 
 def test_a_file_whose_name_asterisk_cannot_be_told_is_refused(city: Path) -> None:
@@ -154,6 +157,11 @@ def test_a_file_whose_name_asterisk_cannot_be_told_is_refused(city: Path) -> Non
     ("content", "reason"),
     [
         (b"[a]\n; \xff\n", "is not UTF-8"),
+        (b"[a]\n;" + b"-" * 2000, "is longer than 2000 characters"),
+        (
+            "[a]\n\u00a0exten => 1,1,NoOp()".encode(),
+            "'\\xa0exten => 1,1,NoOp()' is no line of a dialplan: exten, same or include",
+        ),
         (b";" * 200_001, "is larger than 200000 bytes"),
     ],
 )
