@@ -1,13 +1,16 @@
 """`hotline dialplan simulate|diff|graph`: what a change would do, before it is published."""
 
+import sys
 from collections.abc import Collection
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.table import Table
 
 from hotline.tell import cell, say, show
+from schemas.errors import Invalid
 from schemas.times import SHANGHAI
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
@@ -25,6 +28,7 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands to *app*."""
     app.command("simulate")(simulate)
     app.command("diff")(diff)
+    app.command("graph")(graph)
 
 
 def simulate(
@@ -126,3 +130,34 @@ def diff(
         say(line)
     for line in comparing.text(found) if text else ():
         say(line)
+
+
+def graph(
+    flow: Annotated[
+        str | None, typer.Argument(help="A flow; every flow.", show_default=False)
+    ] = None,
+    into: Annotated[
+        Path | None, typer.Option(help="Folder to write FLOW.svg into; else it is printed.")
+    ] = None,
+    mermaid: Annotated[
+        bool, typer.Option("--mermaid", help="Mermaid's language instead of SVG.")
+    ] = False,
+    place: Annotated[
+        str | None,
+        typer.Option("--dir", help="Folder, or number of a published version; working folder."),
+    ] = None,
+) -> None:
+    """Draw flows as pictures: what is heard, which key leads where, where a person answers."""
+    from hotline import pictures, trying
+    from hotline.cli import load
+
+    found = pictures.draw(trying.city(load(), place), flow, mermaid=mermaid)
+    if into is not None:
+        pictures.write(found, into)
+        say(f"{len(found)} in {into}")
+        return
+    if len(found) > 1:
+        names = ", ".join(name.partition(".")[0] for name in found)
+        raise Invalid(f"name a folder with --into, or one flow of {names}")
+    for text in found.values():
+        sys.stdout.write(text)
