@@ -24,7 +24,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "digits": ("0123456789",),
     "phone": ("13098765432", "09173206789"),
     "ticket": ("BJ20260918-123457",),
-    "date": tuple(f"20{d + 10}-{d % 12 + 1:02}-{d:02}" for d in range(1, 32) if d % 12 != 1),
+    "date": tuple(f"20{d + 10}-{d % 12 + 1:02}-{d:02}" for d in range(1, 32)),
     "time": tuple(f"{hour:02}:{minute:02}" for hour in range(24) for minute in (0, 5, 30, 59)),
     "weekday": tuple(f"2027-03-{day:02}" for day in range(1, 8)),
     "duration": ("2", "61", "120", "1800", "5400", "3605", "7325", "86400", "90061"),
