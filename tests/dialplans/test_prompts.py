@@ -17,7 +17,7 @@ from schemas.errors import Faulty
 pytestmark = pytest.mark.unit
 
 BAOJI = Path(__file__).parents[2] / "dialplans" / "baoji"
-LIST = "id\ttext\twhere\ngreeting\t您好，正在为您转接。\t拨打 12345\ngoodbye\t再见。\t挂机之前\n"
+LIST = "id\ttext\twhere\ngreeting\t您好，正在为您转接。\t拨打 12345\nsame-agent\t再见。\t挂机之前\n"
 
 
 def hum(seconds: float = 1.0, *, level: float = 0.2, rate: int = sound.RATE) -> sound.Samples:
@@ -99,34 +99,34 @@ def test_every_sound_of_the_city_is_equally_loud() -> None:
 
 def test_built_prompts_pass_and_a_second_build_makes_nothing(listed: Path) -> None:
     voice = Hummer()
-    assert prompts.build(listed, voice) == ("greeting", "goodbye")
+    assert prompts.build(listed, voice) == ("greeting", "same-agent")
     assert prompts.check(listed) == ()
     assert prompts.build(listed, voice) == ()
-    assert voice.spoken == ["greeting", "goodbye"]
-    assert prompts.build(listed, voice, anew=["goodbye"]) == ("goodbye",)
+    assert voice.spoken == ["greeting", "same-agent"]
+    assert prompts.build(listed, voice, anew=["same-agent"]) == ("same-agent",)
 
 
 def test_a_changed_text_is_found_and_only_its_sound_is_made_anew(built: Path) -> None:
     built.write_text(LIST.replace("再见。", "谢谢，再见。"), encoding="utf-8")
-    assert reasons(built) == [("goodbye", "was made from another text: build the prompts")]
-    assert prompts.build(built, Hummer()) == ("goodbye",)
+    assert reasons(built) == [("same-agent", "was made from another text: build the prompts")]
+    assert prompts.build(built, Hummer()) == ("same-agent",)
     assert prompts.check(built) == ()
 
 
 def test_a_swapped_sound_is_found(built: Path) -> None:
     audio = built.parent / "audio"
     for ending in (".wav", ".wav16"):
-        shutil.copy(audio / f"greeting{ending}", audio / f"goodbye{ending}")
-        assert [key for key, reason in reasons(built) if "not the sound" in reason] == ["goodbye"]
+        shutil.copy(audio / f"greeting{ending}", audio / f"same-agent{ending}")
+        assert [key for key, reason in reasons(built) if "not the sound" in reason] == ["same-agent"]
         prompts.build(built, Hummer())
         assert prompts.check(built) == ()
 
 
 def test_missing_and_unused_sounds_are_named(built: Path) -> None:
     audio = built.parent / "audio"
-    (audio / "goodbye.wav").rename(audio / "old.wav")
+    (audio / "same-agent.wav").rename(audio / "old.wav")
     assert reasons(built) == [
-        ("goodbye", "there is no sound for it: build the prompts"),
+        ("same-agent", "there is no sound for it: build the prompts"),
         ("old.wav", "belongs to no prompt"),
     ]
 
@@ -135,19 +135,19 @@ def test_prompts_that_nothing_plays_and_ones_that_are_not_listed_are_named(built
     def told(*used: str) -> list[tuple[str, int | None, str]]:
         return [(f.key, f.line, f.reason) for f in prompts.check(built, used=used)]
 
-    assert told("greeting", "goodbye") == []
-    assert told("greeting") == [("goodbye", 3, "is played by nothing")]
-    assert told("greeting", "goodbye", "hello") == [
+    assert told("greeting", "same-agent") == []
+    assert told("greeting") == [("same-agent", 3, "is played by nothing")]
+    assert told("greeting", "same-agent", "hello") == [
         ("hello", None, "is played but not listed here")
     ]
 
 
 def test_every_prompt_has_a_wide_band_sound(built: Path) -> None:
-    wide = built.parent / "audio" / "goodbye.wav16"
+    wide = built.parent / "audio" / "same-agent.wav16"
     assert len(sound.read(wide, sound.WIDE)) / sound.WIDE == pytest.approx(0.575, abs=0.05)
     wide.unlink()
-    assert reasons(built) == [("goodbye", "there is no wide-band sound for it: build the prompts")]
-    assert prompts.build(built, Hummer()) == ("goodbye",)
+    assert reasons(built) == [("same-agent", "there is no wide-band sound for it: build the prompts")]
+    assert prompts.build(built, Hummer()) == ("same-agent",)
     shutil.copy(wide.with_suffix(".wav"), wide)
     assert any("must be 16000 Hz, mono, 16 bit, is 8000 Hz" in r for _, r in reasons(built))
 
@@ -211,12 +211,12 @@ def test_pieces_of_numbers_stand_close_and_are_short(listed: Path) -> None:
 def test_sounds_that_callers_would_suffer_from_are_found(
     built: Path, samples: sound.Samples, says: str
 ) -> None:
-    sound.write(built.parent / "audio" / "goodbye.wav", samples)
+    sound.write(built.parent / "audio" / "same-agent.wav", samples)
     assert any(says in reason for _, reason in reasons(built)), reasons(built)
 
 
 def test_sounds_that_no_telephone_plays_are_found(built: Path) -> None:
-    file = built.parent / "audio" / "goodbye.wav"
+    file = built.parent / "audio" / "same-agent.wav"
     whole = file.read_bytes()
     file.write_bytes(whole[:-100])
     assert any("cut short" in reason for _, reason in reasons(built))
@@ -231,7 +231,7 @@ def test_sounds_that_no_telephone_plays_are_found(built: Path) -> None:
 def test_a_recording_wins_over_the_voice_and_must_be_as_new_as_the_text(listed: Path) -> None:
     recorded = listed.parent / "recorded"
     recorded.mkdir()
-    sound.write(recorded / "goodbye.wav", hum(2, level=0.05))
+    sound.write(recorded / "same-agent.wav", hum(2, level=0.05))
     voice = Hummer()
     prompts.build(listed, voice)
     assert voice.spoken == ["greeting"]
@@ -239,8 +239,8 @@ def test_a_recording_wins_over_the_voice_and_must_be_as_new_as_the_text(listed: 
     listed.write_text(LIST.replace("再见。", "谢谢，再见。"), encoding="utf-8")
     with pytest.raises(Faulty, match="record it anew"):
         prompts.build(listed, voice)
-    sound.write(recorded / "goodbye.wav", hum(1.5))
-    assert prompts.build(listed, voice) == ("goodbye",)
+    sound.write(recorded / "same-agent.wav", hum(1.5))
+    assert prompts.build(listed, voice) == ("same-agent",)
     assert prompts.check(listed) == ()
 
 
@@ -252,19 +252,19 @@ def test_a_recording_of_a_studio_is_converted(listed: Path, channels: int, width
         (bytes(width - 2) + sample.to_bytes(2, "little", signed=True)) * channels
         for sample in hum(1, rate=48000)
     )
-    with wave.open(str(recorded / "goodbye.wav"), "wb") as wav:
+    with wave.open(str(recorded / "same-agent.wav"), "wb") as wav:
         wav.setparams((channels, width, 48000, 0, "NONE", ""))
         wav.writeframes(frames)
     prompts.build(listed, Hummer())
     assert prompts.check(listed) == ()
-    spoken = sound.read(listed.parent / "audio" / "goodbye.wav16", sound.WIDE)
+    spoken = sound.read(listed.parent / "audio" / "same-agent.wav16", sound.WIDE)
     assert share(spoken, 440, sound.WIDE) > 0.98
 
 
 def test_a_recording_that_is_none_is_refused_and_nothing_is_changed(listed: Path) -> None:
     recorded = listed.parent / "recorded"
     recorded.mkdir()
-    (recorded / "goodbye.wav").write_bytes(b"RIFF but no more")
+    (recorded / "same-agent.wav").write_bytes(b"RIFF but no more")
     with pytest.raises(Faulty, match="is no WAV file"):
         prompts.build(listed, Hummer())
     assert list((listed.parent / "audio").iterdir()) == []
@@ -274,7 +274,7 @@ def test_a_recording_that_is_none_is_refused_and_nothing_is_changed(listed: Path
 def test_a_recording_in_a_form_unknown_to_us_is_left_to_sox(listed: Path) -> None:
     recorded = listed.parent / "recorded"
     recorded.mkdir()
-    with wave.open(str(recorded / "goodbye.wav"), "wb") as wav:  # 8 bit
+    with wave.open(str(recorded / "same-agent.wav"), "wb") as wav:  # 8 bit
         wav.setparams((1, 1, 11025, 0, "NONE", ""))
         wav.writeframes(bytes((s >> 8) + 128 for s in hum(1, rate=11025)))
     prompts.build(listed, Hummer())
@@ -284,7 +284,7 @@ def test_a_recording_in_a_form_unknown_to_us_is_left_to_sox(listed: Path) -> Non
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="no espeak-ng to speak with")
 def test_espeak_speaks_mandarin(listed: Path) -> None:
     voice = voices.ENGINES["espeak-ng"](listed.parent)
-    assert prompts.build(listed, voice) == ("greeting", "goodbye")
+    assert prompts.build(listed, voice) == ("greeting", "same-agent")
     assert prompts.check(listed) == ()
 
 
@@ -361,8 +361,8 @@ def test_whatever_the_bytes_the_list_loads_or_is_faulty(tmp_path: Path, raw: byt
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=200) | st.binary(max_size=60).map(lambda b: WAV[:44] + b))
 def test_whatever_the_bytes_a_sound_is_measured_or_refused(built: Path, raw: bytes) -> None:
-    (built.parent / "audio" / "goodbye.wav").write_bytes(raw)
+    (built.parent / "audio" / "same-agent.wav").write_bytes(raw)
     assert reasons(built)
 
 
-WAV = (BAOJI / "audio" / "goodbye.wav").read_bytes()
+WAV = (BAOJI / "audio" / "same-agent.wav").read_bytes()

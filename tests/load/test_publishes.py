@@ -51,7 +51,7 @@ class Admin:
         self.seconds: list[float] = []
         self.killed = 0
         self._numbers = (folder / "hotlines.csv").read_text()
-        self._sound = (folder / "audio" / "try-again.wav").read_bytes()
+        self._sound = (folder / "audio" / "ticket-open.wav").read_bytes()
 
     def edit(self, n: int) -> None:
         """Change a number's prompt, a sound and a context, so that every part is written."""
@@ -61,7 +61,7 @@ class Admin:
         (self.folder / "hotlines.csv").write_text(numbers)
         sound = bytearray(self._sound)
         sound[-2:] = (n % 65536).to_bytes(2, "little")
-        (self.folder / "audio" / "goodbye.wav").write_bytes(sound)
+        (self.folder / "audio" / "ticket-unknown.wav").write_bytes(sound)
         (self.folder / "custom").mkdir(exist_ok=True)
         (self.folder / "custom" / "own.conf").write_text(f"[own]\nexten => 1,1,NoOp({n})\n")
 
