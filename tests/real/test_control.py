@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -84,8 +85,10 @@ class Talk:
         """Wait until the call stands as *wanted*."""
 
         async def now() -> str:
-            said = await self.service.get(f"/api/v1/calls/{self.id}/control")
-            return str(said["mode"])
+            url = f"{self.service.web}/api/v1/calls/{self.id}/control"
+            async with self.service.http.get(url) as answer:
+                said = await answer.json()
+                return str(said["mode"] if answer.status == 200 else said["error"])
 
         try:
             await self.service.until(now, lambda mode: mode == wanted, within=within)
@@ -647,7 +650,7 @@ SCENARIOS = (
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     folder = tmp_path_factory.mktemp("control")
     settings = {"CALLS__RING": "5", "CALLS__WRAP_UP": "1", "CALLS__TRANSFER_RING": "5"}
-    count = len(SCENARIOS) + len(OTHERS)
+    count = len(SCENARIOS) + len(OTHERS) + 5
     async with whole.service(folder, agents=count, **settings) as made, whole.city(made) as city:
         free = [agent for agent, _ in made.agents if agent not in OTHERS]
         yield House(made, city, free)
@@ -681,3 +684,59 @@ async def test_by_ear(
     running: dict[str, "asyncio.Task[None]"], scenario: Callable[[House], Awaitable[None]]
 ) -> None:
     await running[scenario.__name__]
+
+
+async def test_without_a_controller_every_caller_reaches_a_person_and_a_new_one_knows(
+    house: House, running: dict[str, "asyncio.Task[None]"]
+) -> None:
+    await asyncio.gather(*running.values(), return_exceptions=True)
+    service, city = house.service, house.city
+    asked, stays, held, rings, kept = await asyncio.gather(*(house.talk() for _ in range(5)))
+    for this, line in ((asked, "3260031"), (stays, "3260032")):
+        answers = await house.third(line)
+        await this.do("consult", line)
+        await this.listen(line, answers)
+        await this.mode("consulting")
+    await held.do("hold")
+    await kept.do("hold")
+    await kept.do("retrieve")
+    await house.third("120", manner="ringout")
+    ringing = city.expect("LineRings", Line="120")
+    await rings.do("three_way", "120")
+    async with asyncio.timeout(10):
+        await ringing
+    await whole.written(service, *(t.caller for t in (asked, stays, held, rings)), state="talking")
+
+    await service.stop_controller(signal.SIGKILL)
+    again = {this.agent: answers_of(city, this.agent) for this in (held, rings)}
+    for this in (asked, held, rings, kept):
+        await this.hang_up(this.agent)
+    async with asyncio.timeout(10):
+        await kept.call.ended.wait()  # agent and caller were done with each other
+    for this in (held, rings):
+        await this.listen(this.agent, again[this.agent], "again")
+    await moment(1)
+    alone = await moment()
+
+    await service.start_controller()
+    await service.ready()
+    await asked.mode("outside")
+    await stays.mode("consulting")
+    for this in (held, rings):
+        await this.mode("talking")
+        await whole.state(service, this.agent, "talking")
+        assert await this.do("hold") == "held"
+        assert await this.do("retrieve") == "talking"
+    assert await stays.do("complete") == "outside"
+    after = await moment()
+    rows = [await this.over() for this in (asked, stays, held, rings)]
+    assert [r["outcome"] for r in rows] == ["transferred", "transferred", "answered", "answered"]
+    assert (await whole.closed(service, kept.caller))["outcome"] == "answered"
+    for at in (alone, after):
+        assert asked.citizen.only(at, THIRD)
+        assert asked.ears["3260031"].only(at, CITIZEN)
+        for this in (held, rings):
+            assert this.citizen.only(at, AGENT)
+            assert this.ears["again"].only(at, CITIZEN)
+    assert stays.own.only(alone, THIRD)
+    assert stays.citizen.only(after, THIRD)
