@@ -98,7 +98,7 @@ def by_call(found: Iterable[Record]) -> Mapping[CallId, list[Record]]:
     calls: dict[CallId, list[Record]] = {}
     for read in found:
         record = read
-        if read.app == "ConfBridge" and not read.own:  # a room does not link its channels
+        if read.app == "ConfBridge":  # a room does not link its channels
             record = replace(read, call=CallId(read.data.partition(",")[0]))
         begins = record.type == "CHAN_START" and record.own and record.context == TRUNK_CONTEXT
         if begins or record.call in calls:

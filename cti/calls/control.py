@@ -253,13 +253,11 @@ def plan(
         case Do.CONSULT, Target():
             return MoveCaller(to=Place.HELD, consult=True), Dial(target=target)
         case Do.THREE_WAY, Target():
-            return MoveCaller(to=Place.ROOM), Dial(target=target, together=True)
-        case Do.COMPLETE, _ if now is Mode.CONSULTING:
-            return MoveCaller(to=Place.ROOM), DropAgent()
+            return *_into_room(call), Dial(target=target, together=True)
         case Do.COMPLETE, _:
-            return (DropAgent(),)
+            return *_into_room(call), DropAgent()
         case Do.CANCEL, _:
-            return DropThird(), MoveCaller(to=Place.ROOM)
+            return DropThird(), *_into_room(call)
         case ((Do.PAUSE_RECORDING | Do.RESUME_RECORDING), _):
             on = do is Do.RESUME_RECORDING
             if muted is not on:
@@ -267,8 +265,8 @@ def plan(
                     "the recording runs" if on else "the recording is paused", mode=now, do=do
                 )
             # in the room the recorder is on the agent's own phone, whatever app_queue dialled
-            move = (MoveCaller(to=Place.ROOM),) if call.control.caller is Place.QUEUE else ()
-            return (*move, Record(on=on))
+            from_queue = call.control.caller is Place.QUEUE
+            return (*(_into_room(call) if from_queue else ()), Record(on=on))
         case Do.HANG_UP, _ if _emergency_pending(call):
             raise Conflict("the agent stays until the emergency number has answered", mode=now)
         case Do.HANG_UP, _:
@@ -276,6 +274,11 @@ def plan(
             return (DropThird(), DropCaller()) if third else (DropCaller(),)
         case _:
             raise Conflict(f"`{do}` needs a target", mode=now, do=do)
+
+
+def _into_room(call: Call) -> tuple[Move, ...]:
+    """Return what brings the caller into the room; nothing for one who is there."""
+    return () if call.control.caller is Place.ROOM else (MoveCaller(to=Place.ROOM),)
 
 
 def _emergency_pending(call: Call) -> bool:

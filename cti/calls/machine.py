@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from cti.calls import control
-from schemas.calls import AgentId, Call, Control, Outcome, Place, RouteKind, State
+from schemas.calls import AgentId, Call, Control, Outcome, RouteKind, State
 from schemas.commands import Command, OpenTicket, PromiseCallback
 from schemas.events import (
     AgentAnswered,
@@ -233,7 +233,8 @@ def _apply(call: Call, event: Event) -> tuple[Call, tuple[Command, ...]]:
                 fell_back = "queue"
             caller = call.caller or event.caller
             queued = replace(call, queue=queue, caller=caller, ringing=(), fell_back=fell_back)
-            return _out_of_room(queued), ()
+            # the dialplan has the caller again; the agent's phone may still be on its way out
+            return replace(queued, control=control.out(call.control)), ()
         case AgentRinging(agent=agent):
             return replace(call, ringing=(*_without(call, agent), agent), queue=event.queue), ()
         case TransferDialled(target=target):
@@ -260,13 +261,6 @@ def _apply(call: Call, event: Event) -> tuple[Call, tuple[Command, ...]]:
             ), ()
         case _:
             return call, ()
-
-
-def _out_of_room(call: Call) -> Call:
-    """The dialplan has the caller again; the agent's phone may still be on its way out."""
-    if call.control.caller is Place.QUEUE and call.control.third is None:
-        return call
-    return replace(call, control=control.out(call.control))
 
 
 def _without(call: Call, agent: AgentId) -> tuple[AgentId, ...]:

@@ -5,17 +5,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cti.asterisk.ami_events import EVENTS, USER_EVENTS, AmiShape, caller, text, understand
+from schemas.calls import Place
 from schemas.events import (
     AgentAnswered,
     AgentFinished,
     AgentMissed,
     AgentRinging,
+    AgentSeated,
     CallArrived,
+    CallerMoved,
     FellBack,
     HungUp,
     QueueJoined,
     QueueLeft,
     RecordingStarted,
+    ThirdAnswered,
+    ThirdDialled,
+    ThirdJoined,
+    ThirdLeft,
     TransferAnswered,
     TransferDialled,
     TransferEnded,
@@ -138,3 +145,71 @@ def test_no_headers_at_all_break_the_reading(name: str, user: str, headers: dict
         understand({"Event": name, "UserEvent": user, **headers})
     except AmiShape as error:
         assert name in str(error)  # noqa: PT017 - the refusal is one of two right answers
+
+
+ROOM = {"call": "n1-1.1", "at": 1700000000.5}
+"""A leg's own Linkedid is not the call's: its variable says whose it is."""
+
+
+@pytest.mark.parametrize(
+    ("said", "event"),
+    [
+        ({"Party": "caller", "Place": "room"}, CallerMoved(**ROOM, place=Place.ROOM)),
+        ({"Party": "caller", "Place": "held"}, CallerMoved(**ROOM, place=Place.HELD)),
+        ({"Party": "caller", "Place": "parked"}, CallerMoved(**ROOM, place=Place.PARKED)),
+        ({"Party": "caller", "Place": "back"}, CallerMoved(**ROOM, place=Place.QUEUE)),
+        ({"Party": "caller", "Place": "gone"}, None),
+        ({"Party": "agent", "Place": "room", "Who": "8001"}, AgentSeated(**ROOM, agent="8001")),
+        (
+            {"Party": "agent", "Place": "gone", "Who": "8001", "Since": "01699999990"},
+            AgentFinished(**ROOM, agent="8001", queue="", talked=10.5, reason="room"),
+        ),
+        (
+            {"Party": "agent", "Place": "gone", "Who": "8001", "Since": "0"},
+            AgentFinished(**ROOM, agent="8001", queue="", talked=0.0, reason="room"),
+        ),
+        ({"Party": "third", "Place": "room", "Who": "110"}, ThirdJoined(**ROOM, target="110")),
+        (
+            {"Party": "third", "Place": "gone", "Who": "110"},
+            ThirdLeft(**ROOM, target="110", status="LEFT"),
+        ),
+    ],
+)
+def test_the_dialplan_tells_where_everybody_is(said: dict[str, str], event: object) -> None:
+    header = {"Event": "UserEvent", "UserEvent": "HotlineParty", **CHANNEL, "Call": "n1-1.1"}
+    assert understand({**header, **said}) == event
+
+
+@pytest.mark.parametrize("bad", [{"Party": "nobody", "Place": "room"}, {"Party": "caller"}])
+def test_a_party_that_cannot_be_is_no_event(bad: dict[str, str]) -> None:
+    with pytest.raises(AmiShape):
+        understand({"Event": "UserEvent", "UserEvent": "HotlineParty", **CHANNEL, **bad})
+
+
+@pytest.mark.parametrize(
+    ("said", "event"),
+    [
+        ({"Status": "DIALLED"}, ThirdDialled(**ROOM, target="110", internal=False)),
+        ({"Status": "DIALLED", "Internal": "1"}, ThirdDialled(**ROOM, target="110", internal=True)),
+        ({"Status": "ANSWER"}, ThirdAnswered(**ROOM, target="110")),
+        ({"Status": "BUSY"}, ThirdLeft(**ROOM, target="110", status="BUSY")),
+    ],
+)
+def test_the_dialplan_tells_of_a_third_party(said: dict[str, str], event: object) -> None:
+    header = {"Event": "UserEvent", "UserEvent": "HotlineThird", **CHANNEL, "Call": "n1-1.1"}
+    assert understand({**header, "Target": "110", **said}) == event
+
+
+@pytest.mark.parametrize(
+    ("name", "event"),
+    [
+        (
+            "HotlineTook",
+            AgentAnswered(**ROOM, agent="8001", queue="parked", waited=0.0),
+        ),
+        ("HotlineMissed", AgentMissed(**ROOM, agent="8001", queue="parked", rang=0.0)),
+    ],
+)
+def test_an_agent_takes_a_parked_call_or_lets_it_ring(name: str, event: object) -> None:
+    header = {"Event": "UserEvent", "UserEvent": name, **CHANNEL, "Call": "n1-1.1"}
+    assert understand({**header, "Agent": "8001", "Queue": "parked"}) == event

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cti.asterisk import cel
+from cti.calls import control
 from cti.calls.machine import ImpossibleEvent, step
 from schemas.calls import Call, CallId, Outcome, State
 from schemas.events import Event
@@ -149,3 +150,62 @@ def test_no_text_in_the_file_breaks_the_reading(lines: list[str]) -> None:
     safe = [text.replace("\n", " ").replace("\r", " ") for text in lines]
     for found in cel.by_call(cel.records([START, *safe])).values():
         list(cel.events(found))
+
+
+def room(
+    kind: str, at: float, context: str, *, number: int = 0, channel: str = OWN, exten: str = "x",
+    app: str = "ConfBridge",
+) -> str:  # fmt: skip
+    """A record of a leg in, or on its way to or from, the room of the call; 0: the caller's."""
+    own = number == 0
+    return line(
+        kind, at, uniqueid=CALL if own else f"n1-1700000000.{number}",
+        call=CALL if own or number == 2 else f"n1-1700000000.{number}",
+        channel=channel, context=context, exten=exten, app=app,
+        data=f"{CALL},hotline,hotline-person",
+    )  # fmt: skip
+
+
+ANN = {"number": 2, "channel": "PJSIP/8001-00000002"}
+UNIT = {"number": 5, "channel": "PJSIP/trunk-00000005", "exten": "3260001"}
+CONSULTS = (
+    START, QUEUE, PHONE,
+    room("BRIDGE_EXIT", 6.0, "hotline-room", app="AppQueue", **ANN),
+    room("BRIDGE_EXIT", 6.0, "hotline-held", app="Queue"),
+    room("BRIDGE_ENTER", 6.1, "hotline-room", **ANN),
+    room("BRIDGE_ENTER", 7.0, "hotline-third-in", **UNIT),
+)  # fmt: skip
+
+
+def test_a_consultation_that_nobody_watched_is_known_from_the_records() -> None:
+    call = story(*CONSULTS)
+    assert control.mode(call) is control.Mode.CONSULTING
+    assert (call.agent, call.control.target) == ("8001", "3260001")
+
+
+def test_a_transfer_that_nobody_watched_has_its_own_outcome() -> None:
+    call = story(
+        *CONSULTS,
+        room("BRIDGE_ENTER", 8.0, "hotline-room"),
+        room("BRIDGE_EXIT", 8.1, "hotline-room", **ANN),
+        room("BRIDGE_EXIT", 9.0, "hotline-room"),
+        HANGUP,
+    )
+    assert call.outcome is Outcome.TRANSFERRED
+
+
+def test_a_third_party_who_left_is_gone() -> None:
+    call = story(*CONSULTS, room("BRIDGE_EXIT", 8.0, "hotline-third-in", **UNIT))
+    assert control.mode(call) is control.Mode.HELD
+
+
+def test_a_parked_call_that_another_took_is_theirs() -> None:
+    bob = {"number": 6, "channel": "PJSIP/8002-00000006"}
+    call = story(
+        START, QUEUE, PHONE,
+        room("BRIDGE_EXIT", 6.0, "hotline-parked", app="Queue"),
+        room("BRIDGE_ENTER", 7.0, "hotline-room", **bob),
+        room("BRIDGE_ENTER", 7.0, "hotline-room", number=7, channel="CBAnn/x;2"),
+        room("BRIDGE_ENTER", 7.5, "hotline-room"),
+    )  # fmt: skip
+    assert (call.state, call.agent) == (State.TALKING, "8002")
