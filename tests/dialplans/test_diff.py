@@ -187,10 +187,10 @@ def test_another_text_is_told_with_who_hears_it(old: Side, folder: Path) -> None
 
 def test_a_prompt_that_is_new_or_gone_is_told(old: Side, folder: Path) -> None:
     text = (folder / "prompts.tsv").read_text("utf-8")
-    text = re.sub(r"(?m)^goodbye\t.*\n", "", text) + "hello\t您好。\t试用\n"
+    text = re.sub(r"(?m)^handover\t.*\n", "", text) + "hello\t您好。\t试用\n"
     (folder / "prompts.tsv").write_text(text, "utf-8")
     gone, fresh = compare(old, folder).prompts
-    assert (gone["prompt"], gone["seconds"][1], gone["text"][1]) == ("goodbye", None, None)
+    assert (gone["prompt"], gone["seconds"][1], gone["text"][1]) == ("handover", None, None)
     assert (fresh["prompt"], fresh["seconds"], fresh["text"]) == (
         "hello", [None, 0.0], [None, "您好。"],
     )  # fmt: skip
@@ -265,24 +265,24 @@ def typed(
 
 def test_the_command_tells_everything_in_lines(typed: Typed, folder: Path) -> None:
     edit(folder, "flows/before_queue.yaml", "prompts: [away]", "prompts: [same-agent]")
-    edit(folder, "prompts.tsv", "感谢您的来电，再见。", "再见。")
+    edit(folder, "prompts.tsv", "一二三四五转接，工单号", "转接，工单号")
     edit(folder, "skills.toml", "关中方言", "陕西方言")
     (folder / "custom/own.conf").write_text("[own]\n")
     code, out, _ = typed(str(BAOJI), str(folder))
     assert code == 0
     assert "caller does nothing, nobody on duty" in out
-    assert "prompt goodbye:" in out
+    assert "prompt handover:" in out
     assert "no flow plays it" in out
-    assert "now  再见。" in out
+    assert "now  转接，工单号" in out
     assert "skill skill-dialect: 关中方言 → 陕西方言" in out
     assert "custom/own.conf: added" in out
 
 
 def test_a_long_number_that_is_read_out_does_not_fill_the_line(typed: Typed, folder: Path) -> None:
-    edit(folder, "flows/promise_callback.yaml", "callback-promised]", "goodbye]")
+    edit(folder, "flows/promise_callback.yaml", "callback-promised]", "scope-7]")
     code, out, _ = typed(str(BAOJI), str(folder))
     assert code == 0
-    assert "callback-confirm + … + goodbye → hangup (callback_promised)" in out
+    assert "callback-confirm + … + scope-7 → hangup (callback_promised)" in out
 
 
 def test_the_command_can_show_the_lines_of_text(typed: Typed, folder: Path) -> None:

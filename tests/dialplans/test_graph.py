@@ -100,10 +100,10 @@ def test_every_kind_of_step_has_its_own_shape_and_words(city: City) -> None:
             unit={"do": "queue", "skill": "guotu", "seat": True, "agent": "{agent}",
                   "priority": 1, "queue": "others"},
             sub={"do": "goto", "flow": "sub"},
-            out={"do": "transfer", "prompts": ["transferring"], "to": "{onward}"},
+            out={"do": "transfer", "prompts": ["emergency-going"], "to": "{onward}"},
             note={"do": "notice", "prompts": ["scope-1"], "keys": {"1": "out"}},
             message={"do": "message"},
-            bye={"do": "hangup", "prompts": ["goodbye"]},
+            bye={"do": "hangup", "prompts": ["scope-7"]},
             queue={"do": "queue"},
             back={"do": "goto", "to": "gone"},
             nobody={"do": "hangup"},
@@ -145,7 +145,7 @@ def test_a_sub_flow_that_returns_goes_on_and_one_that_is_missing_too(city: City)
     gone = flow(a={"do": "goto", "flow": "nowhere"})
     assert ("a", "person", "", True) in lines(of(city, gone))
     assert box(of(city, gone), "a").title == "nowhere"
-    back = flow(a={"do": "say", "prompts": ["goodbye"], "next": "return"})
+    back = flow(a={"do": "say", "prompts": ["scope-7"], "next": "return"})
     calling = flow(a={"do": "goto", "flow": "sub", "then": "return"})
     assert ("a", "return", "", True) in lines(of(city, calling, sub=back))
 
