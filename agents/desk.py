@@ -1,6 +1,5 @@
 """The desks: what happened to calls becomes presence, screen-pops and changes for each agent."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -9,12 +8,12 @@ from typing import Protocol
 from agents import presence as p
 from agents.errands import Errands, code_of, tell
 from agents.hub import Hub
-from agents.pops import pop_of, with_history
 from agents.ports import Histories, Member, Queues
 from agents.roster import Agent
+from agents.screen import Screen, Screens
 from schemas.calls import AgentId, Call, CallId, CallOut, Third
 from schemas.calls import State as CallState
-from schemas.desktop import AgentState, History, ScreenPop, Snapshot
+from schemas.desktop import AgentState, Snapshot
 from schemas.errors import NotFound
 from schemas.events import (
     AgentAnswered,
@@ -30,9 +29,6 @@ from schemas.events import (
 from schemas.times import iso, iso_or_none
 
 log = logging.getLogger(__name__)
-
-HISTORY_WITHIN = 0.5
-"""Seconds the history of a caller may take; later than that nobody reads it."""
 
 
 class Timer(Protocol):
@@ -60,10 +56,11 @@ class _Desk:
     trouble: str | None = None
     """Why app_queue could not be told; shown until it could."""
     phone_online: bool | None = None
-    pop: ScreenPop | None = None
-    call: Call | None = None
-    fetch: asyncio.Task[None] | None = None
+    screen: Screen = field(init=False)
     timer: Timer | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self.screen = Screen(self.agent.id)
 
 
 class Desks:
@@ -88,15 +85,13 @@ class Desks:
     ) -> None:
         self.hub = hub
         self._queues = queues
-        self._histories = histories
-        self._describe = describe
         self._clock = clock
         self._alarm = alarm
         self._rules = rules
         self._desks: dict[AgentId, _Desk] = {}
         self._on: dict[CallId, set[AgentId]] = {}
         """Agents whose presence is about a call."""
-        self._fetches: set[asyncio.Task[None]] = set()
+        self._screens = Screens(hub, histories, describe=describe, clock=clock)
         self._errands = Errands()
         self.set_roster(agents)
 
@@ -108,9 +103,7 @@ class Desks:
         self.hub.close()
         for desk in self._desks.values():
             _cancel(desk.timer)
-        for task in (fetches := list(self._fetches)):
-            task.cancel()
-        await asyncio.gather(*fetches, return_exceptions=True)
+        await self._screens.end()
         await self._errands.close()
 
     # ---- who
@@ -159,8 +152,8 @@ class Desks:
         return Snapshot(
             v=self.hub.v(agent),
             me=self._state(desk),
-            call=None if desk.call is None else self._describe(desk.call),
-            pop=desk.pop,
+            call=self._screens.described(desk.screen),
+            pop=desk.screen.pop,
         )
 
     # ---- what people want
@@ -209,10 +202,12 @@ class Desks:
             case AgentMissed(agent=agent) if desk := self._desks.get(agent):
                 self._ring_ended(desk, call.id, event.at, missed=True, why="missed")
             case AgentAnswered(agent=agent) if desk := self._desks.get(agent):
-                desk.call = call
+                desk.screen.call = call
                 self._step(desk, p.Answered(at=event.at, call=call.id))
-                if desk.pop is None or desk.pop.call != call.id:  # the ring was never seen
-                    self._pop(desk, call)
+                if (
+                    desk.screen.pop is None or desk.screen.pop.call != call.id
+                ):  # the ring was never seen
+                    self._screens.open(desk.screen, call)
             case AgentFinished(agent=agent) if desk := self._desks.get(agent):
                 self._step(desk, p.Finished(at=event.at, call=call.id))
             case ThirdDialled(target=target) if desk := self._desks.get(AgentId(target)):
@@ -232,8 +227,8 @@ class Desks:
     def _rings(self, desk: _Desk, call: Call, at: float) -> None:
         self._step(desk, p.Rang(at=at, call=call.id))
         if desk.presence.call == call.id:
-            desk.call = None
-            self._pop(desk, call)
+            desk.screen.call = None
+            self._screens.open(desk.screen, call)
 
     def _follow(self, desk: _Desk, news: Happened) -> None:
         """Bring a desk that has to do with the call in line with it."""
@@ -247,11 +242,11 @@ class Desks:
         ended = call.state is CallState.ENDED and not in_room(call, desk.agent.id)
         if ended and desk.presence.phone is p.Phone.TALKING:
             self._step(desk, p.Finished(at=event.at, call=call.id))  # AgentFinished may never come
-        if desk.call is not None and desk.call.id == call.id:
+        if desk.screen.call is not None and desk.screen.call.id == call.id:
             if isinstance(event, TicketOpened):
                 body: dict[str, object] = {"id": event.ticket, "call": call.id}
                 self.hub.publish(desk.agent.id, "ticket", body)
-            self._show_call(desk, call)
+            self._screens.show(desk.screen, call)
 
     def phone(self, agent: AgentId, *, online: bool) -> None:
         """Note whether the agent's phone is registered."""
@@ -289,9 +284,9 @@ class Desks:
                 after, commands = p.adopt(held, at=at, talks=talks, call=known, rules=self._rules)
             desk.met = True
             self._become(desk, after, commands)
-            if call is not None and (desk.pop is None or desk.pop.call != call.id):
-                desk.call = call
-                self._pop(desk, call)
+            if call is not None and not desk.screen.pops(call):
+                desk.screen.call = call
+                self._screens.open(desk.screen, call)
 
     # ---- inside
 
@@ -320,7 +315,7 @@ class Desks:
         if after.shown != before.shown:
             self._publish_state(desk)
         if after.state in (p.State.READY, p.State.PAUSED, p.State.OFFLINE):
-            self._clear(desk, "done")
+            self._screens.clear(desk.screen, "done")
 
     def _file(self, agent: AgentId, before: CallId | None, after: CallId | None) -> None:
         if before is not None and (on := self._on.get(before)):
@@ -354,46 +349,10 @@ class Desks:
 
         self._errands.add(agent.id, errand, done)
 
-    def _pop(self, desk: _Desk, call: Call) -> None:
-        known = self._histories.known(call.caller) if call.caller else History()
-        desk.pop = with_history(pop_of(call, now=self._clock()), known)
-        self.hub.publish(desk.agent.id, "pop", desk.pop.model_dump(mode="json"))
-        _cancel(desk.fetch)
-        if known is None and call.caller:
-            fetch = asyncio.create_task(self._fetch(desk, call.id, call.caller), name="history")
-            self._fetches.add(fetch)
-            fetch.add_done_callback(self._fetches.discard)
-            desk.fetch = fetch
-
-    async def _fetch(self, desk: _Desk, call: CallId, caller: str) -> None:
-        try:
-            async with asyncio.timeout(HISTORY_WITHIN):
-                history = await self._histories.fetch(caller)
-        except Exception as error:  # the agent works without a history; the call goes on
-            log.warning("call %s: no history (%s)", call, type(error).__name__)
-            return
-        if desk.pop is not None and desk.pop.call == call:
-            desk.pop = with_history(desk.pop, history)
-            self.hub.publish(desk.agent.id, "pop", desk.pop.model_dump(mode="json"))
-
     def _ring_ended(self, desk: _Desk, call: CallId, at: float, *, missed: bool, why: str) -> None:
         if desk.presence.phone is p.Phone.RINGING and desk.presence.call == call:
-            self._clear(desk, why)
+            self._screens.clear(desk.screen, why)
             self._step(desk, p.RingEnded(at=at, call=call, missed=missed))
-
-    def _clear(self, desk: _Desk, why: str) -> None:
-        """Close the pop and let go of the call."""
-        desk.call = None
-        if desk.pop is not None:
-            _cancel(desk.fetch)
-            body: dict[str, object] = {"call": desk.pop.call, "why": why}
-            desk.pop = None
-            self.hub.publish(desk.agent.id, "pop_closed", body)
-
-    def _show_call(self, desk: _Desk, call: Call) -> None:
-        desk.call = call
-        body = self._describe(call).model_dump(mode="json")
-        self.hub.publish(desk.agent.id, "call", body)
 
     def _publish_state(self, desk: _Desk) -> None:
         state = self._state(desk)
@@ -421,6 +380,6 @@ def in_room(call: Call, agent: AgentId) -> bool:
     return own or (control.internal and agent == control.target and control.third is Third.JOINED)
 
 
-def _cancel(what: Timer | asyncio.Task[None] | None) -> None:
+def _cancel(what: Timer | None) -> None:
     if what is not None:
         what.cancel()

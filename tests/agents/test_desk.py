@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from agents.hub import Outbox
-from schemas.calls import AgentId, CallId
+from schemas.calls import AgentId, Call, CallId, Control, Place, State, Third
 from schemas.desktop import AgentState, ScreenPop, Snapshot
 from schemas.errors import NotFound
+from schemas.events import Happened, HungUp, ThirdAnswered, ThirdDialled, ThirdLeft
 from schemas.numbers import Attribution, Integration, Number
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ async def test_no_history_is_no_fault(
         room.ledger.fault = RuntimeError("broken")
         room.ledger.gate.set()
     room.ring(ONE)
-    (fetch,) = room.desks._fetches
+    (fetch,) = room.desks._screens._fetches
     async with asyncio.timeout(5):
         await fetch
     assert room.desks.snapshot(ONE).pop is not None
@@ -91,7 +92,7 @@ async def test_a_history_of_a_call_that_has_gone_is_not_shown(room: Room) -> Non
     room.miss(ONE)
     with room.hub.subscribe(ONE) as outbox:
         room.ledger.gate.set()
-        await asyncio.gather(*room.desks._fetches, return_exceptions=True)
+        await asyncio.gather(*room.desks._screens._fetches, return_exceptions=True)
         assert drained(outbox) == []
 
 
@@ -379,3 +380,60 @@ async def test_hostile_text_of_a_caller_reaches_the_desk_as_text(room: Room) -> 
         room.ring(ONE, str(CallId("x")), caller=caller)
         pop = drained(outbox)[-1]
     assert pop["body"]["caller"] == caller
+
+
+def asks(room: Room, how: Third | None, **values: Any) -> Call:
+    """Return a call whose agent ONE asks TWO."""
+    control = Control(
+        caller=Place.HELD, seated=True, target=None if how is None else TWO, third=how,
+        internal=how is not None,
+    )  # fmt: skip
+    ringing = (TWO,) if how is Third.RINGING else ()
+    usual = {"state": State.TALKING, "agent": ONE, "control": control, "ringing": ringing}
+    return room.call(**(usual | values))
+
+
+async def test_a_colleague_who_is_asked_sees_the_call_and_talks(room: Room) -> None:
+    call, at = CallId("n1-1.1"), room.clock.now
+    dialled = ThirdDialled(call=call, at=at, target=TWO, internal=True)
+    with room.hub.subscribe(TWO) as outbox:
+        room.desks.happened(Happened(dialled, asks(room, Third.RINGING)))
+        assert kinds(outbox) == ["state", "pop"]
+    assert room.desks.state(TWO).state == "ringing"
+    answered = ThirdAnswered(call=call, at=at, target=TWO)
+    room.desks.happened(Happened(answered, asks(room, Third.BRIEFED)))
+    assert room.desks.state(TWO).state == "talking"
+    left = ThirdLeft(call=call, at=at, target=TWO, status="LEFT")
+    room.desks.happened(Happened(left, asks(room, None)))
+    assert room.desks.state(TWO).state == "offline"
+
+
+@pytest.mark.parametrize("status", ["BUSY", "NOANSWER", "CANCEL"])
+async def test_a_colleague_who_does_not_answer_rings_no_longer(room: Room, status: str) -> None:
+    call, at = CallId("n1-1.1"), room.clock.now
+    dialled = ThirdDialled(call=call, at=at, target=TWO, internal=True)
+    room.desks.happened(Happened(dialled, asks(room, Third.RINGING)))
+    left = ThirdLeft(call=call, at=at, target=TWO, status=status)
+    room.desks.happened(Happened(left, asks(room, None)))
+    assert room.desks.state(TWO).state == "offline"
+
+
+async def test_a_number_outside_that_looks_like_an_extension_is_nobody_of_ours(room: Room) -> None:
+    dialled = ThirdDialled(call=CallId("n1-1.1"), at=room.clock.now, target=TWO, internal=False)
+    answered = ThirdAnswered(call=CallId("n1-1.1"), at=room.clock.now, target=TWO)
+    for event in (dialled, answered):
+        room.desks.happened(Happened(event, room.call(state=State.TALKING, agent=ONE)))
+    assert room.desks.state(TWO).state == "offline"
+
+
+async def test_who_still_speaks_to_the_police_is_talking_when_the_caller_has_fled(
+    room: Room,
+) -> None:
+    room.desks.ready(ONE)
+    room.ring(ONE)
+    room.answer(ONE)
+    fled = HungUp(call=CallId("n1-1.1"), at=room.clock.now, cause=16)
+    room.desks.happened(Happened(fled, asks(room, None, state=State.ENDED)))
+    assert room.desks.state(ONE).state == "talking"
+    room.finish(ONE)
+    assert room.desks.state(ONE).state == "wrap_up"
