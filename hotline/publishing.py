@@ -109,6 +109,8 @@ class Publishing:
         self._clock = clock
         self._seen: tuple[int, float] | None = None
         """Version that Asterisk was seen to run, and since when that link was up."""
+        self._hopeless: tuple[int, float] | None = None
+        """Version that neither runs nor can be gone back from, while this link lasts."""
         self._tries = 0
         self._wake = asyncio.Event()
         self._differs: tuple[object, bool | None] = (None, None)
@@ -168,7 +170,9 @@ class Publishing:
 
     async def _look(self) -> None:
         current = self._versions.current()
-        if current is None or not self._link.up:
+        if current is None or (current, self._link_since()) == self._hopeless:
+            return
+        if not self._link.up:
             return  # Asterisk first: calls must not be routed to queues it does not know yet
         try:
             if current != self._city.version:
@@ -203,17 +207,26 @@ class Publishing:
             await self._applied(version, asterisk=told)
 
     async def _assure(self) -> None:
-        """See that an Asterisk just linked runs our version, and bring it there if not."""
+        """See that an Asterisk just linked runs our version, and bring it there if not.
+
+        One that went live while no controller ran is read back whole, and refused like any other.
+        """
         version, since = self._city.version, self._link_since()
+        new = not await asyncio.to_thread(self._was_applied, version)
         told = True
         try:
-            if await self._version_of_asterisk() != version:
+            if new or await self._version_of_asterisk() != version:
                 told = await self._tell_asterisk(self._city)
         except AsteriskUnreachable:
             raise
         except (HotlineError, OSError, ValueError) as error:
-            self._alarm(f"Asterisk does not run version {version}: {_short(error)}")
-            told = False
+            why = f"cannot be brought to Asterisk: {_short(error)}"
+            parent = self._versions.get(version).parent
+            if new and parent is not None and self._there(parent):
+                await self._refuse(version, why, good=parent)
+            else:
+                self._give_up(version, why)
+            return
         self._seen = version, since
         await self._applied(version, asterisk=told)
 
@@ -258,20 +271,36 @@ class Publishing:
 
     # ---- going back
 
-    async def _refuse(self, version: int, why: str) -> None:
-        good = self._city
-        log.error("version %d %s; going back to %d", version, why, good.version)
-        self._seen = None  # Asterisk may have part of it: the next look brings it back
+    async def _refuse(self, version: int, why: str, *, good: int | None = None) -> None:
+        """Go back from *version*, which cannot run.
+
+        Args:
+            good: where to; None: to the version that runs.
+        """
+        good = self._city.version if good is None else good
         self._tries = 0
+        if self._versions.states().get(good) == str(Event.REFUSED):
+            self._give_up(version, why)  # neither can run: no running to and fro
+            return
+        log.error("version %d %s; going back to %d", version, why, good)
+        self._seen = None  # Asterisk may have part of it: the next look brings it back
         try:
             await asyncio.to_thread(
-                self._versions.roll_back, good.version, who=releases.SYSTEM, why=why,
-                left=version, refused=True,
+                self._versions.roll_back, good, who=releases.SYSTEM, why=why, left=version,
+                refused=True,
             )  # fmt: skip
         except HotlineError as error:
-            log.error("cannot go back to version %d: %s", good.version, error.message)
+            log.error("cannot go back to version %d: %s", good, error.message)
+            self._give_up(version, why)
+            return
         self._alarm(f"version {version} was refused: {why}")
         self._wake.set()
+
+    def _give_up(self, version: int, why: str) -> None:
+        """Leave Asterisk as it is until somebody publishes or it is linked anew."""
+        log.error("version %d %s; a person has to look", version, why)
+        self._hopeless = version, self._link_since()
+        self._alarm(f"version {version} {why}")
 
     async def _harmful(self, watched: Watched, why: str) -> None:
         why = f"{why}; went back to version {watched.back_to}"
@@ -316,9 +345,8 @@ class Publishing:
     async def _applied(self, version: int, *, asterisk: bool) -> None:
         """Watch *version* if it is new, then say that it runs."""
         past = await asyncio.to_thread(self._versions.history)
-        live = next((e for e in reversed(past) if e.event in LIVE), None)
-        since = past[past.index(live) :] if live is not None else past
-        if any(e.event is Event.APPLIED and e.version == version for e in since):
+        live, since = _since_live(past)
+        if _applied_in(since, version):
             if self.watch.now is None or self.watch.now.version != version:
                 self.watch.resume(version)
         else:
@@ -348,6 +376,10 @@ class Publishing:
         if published.watch and parent is not None and not proven and self._there(parent):
             await self.watch.begin(version, back_to=parent, minutes=published.watch)
 
+    def _was_applied(self, version: int) -> bool:
+        _, since = _since_live(self._versions.history())
+        return _applied_in(since, version)
+
     def _there(self, version: int) -> bool:
         return version in self._versions.numbers()
 
@@ -373,6 +405,18 @@ def _looks(folder: Path) -> Sequence[tuple[str, int, int]]:
         (name, (found := path.stat()).st_size, found.st_mtime_ns)
         for name, path in store.contents(folder)
     ]
+
+
+def _since_live(past: Sequence[Entry]) -> tuple[Entry | None, Sequence[Entry]]:
+    """Return the entry that made the current version live, and all from it on."""
+    for n in range(len(past) - 1, -1, -1):
+        if past[n].event in LIVE:
+            return past[n], past[n:]
+    return None, past
+
+
+def _applied_in(entries: Sequence[Entry], version: int) -> bool:
+    return any(e.event is Event.APPLIED and e.version == version for e in entries)
 
 
 def _by_a_person(entry: Entry) -> bool:

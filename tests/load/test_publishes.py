@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -31,7 +32,7 @@ RATE = 5.0
 """Calls a second."""
 HOLD = 6.0
 """Seconds that a caller stays: longer than the prompt that a key cuts and the talk begins."""
-AGENTS = 40
+AGENTS = 60
 KILLED = 0.4
 """Share of the publishers that are killed."""
 
@@ -94,6 +95,27 @@ class Admin:
         assert self.versions.damage(current) == []
 
 
+async def remember_phones(service: Stack) -> None:
+    """Let a registration last an hour, as sipp asks for it: unlike phones it registers but once."""
+    file = service.asterisk.home / "etc" / "pjsip.conf"
+    text = file.read_text()
+    assert "maximum_expiration = 600\n" in text
+    file.write_text(text.replace("maximum_expiration = 600\n", "maximum_expiration = 3600\n"))
+    await service.asterisk.console("module reload res_pjsip.so")
+    agent = service.agents[0][0]
+
+    async def told() -> str:
+        return await service.asterisk.console(f"pjsip show aor {agent}")
+
+    await service.until(told, lambda said: re.search(r"maximum_expiration +: 3600", said))
+
+
+def unanswered(service: Stack) -> int:
+    """Return how many calls ended without a person."""
+    query = "SELECT count(*) FROM calls WHERE outcome IS NOT NULL AND outcome <> 'answered'"
+    return int(faults.rows(service, query)[0][0])
+
+
 @pytest.fixture
 async def admin(tmp_path: Path) -> AsyncIterator[Admin]:
     if not sipp.available():
@@ -103,6 +125,7 @@ async def admin(tmp_path: Path) -> AsyncIterator[Admin]:
         tmp_path / "s", agents=AGENTS, SITE__DIALPLAN_DIR=str(folder), CALLS__WRAP_UP="0",
         LOGGING__LEVEL="WARNING",
     ) as service:  # fmt: skip
+        await remember_phones(service)
         await service.phones(ring=0.05)
         await service.all_ready()
         yield Admin(service, folder)
@@ -128,6 +151,7 @@ async def test_publishes_under_load_drop_no_call_and_leave_no_half_written_file(
         dies = admin.chance.random() < KILLED
         await admin.publish(killed_after=admin.chance.uniform(0.1, length) if dies else None)
         admin.whole()
+        assert unanswered(service) == 0, f"after {n} publishes"
         if n % 100 == 0:
             said(f"{n} done, {admin.killed} of them killed, {time.monotonic() - began:.0f} s")
     took = time.monotonic() - began
