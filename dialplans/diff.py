@@ -15,7 +15,7 @@ from dialplans.paths import reachable
 from dialplans.simulate import P
 from schemas.calendar import Schedule
 from schemas.city import City
-from schemas.flows import variables
+from schemas.flows import UNKNOWN_NOTICE, variables
 from schemas.moves import Machine
 from schemas.numbers import Number
 
@@ -161,9 +161,10 @@ def _hearers(city: City) -> Mapping[str, set[str]]:
     }
     found: dict[str, set[str]] = {}
     for number, runs in runs_of(city).items():
-        entry = city.register.numbers[number]
+        entry = city.register.numbers.get(number)
+        notice = UNKNOWN_NOTICE if entry is None else entry.notice
         for prompt in {p for flow in runs for p in of_flow[flow]}:
-            name = entry.notice if list(variables(prompt)) == ["notice"] else prompt
+            name = notice if list(variables(prompt)) == ["notice"] else prompt
             found.setdefault(name, set()).add(number)
     return found
 

@@ -18,6 +18,7 @@ from dialplans.windows import Window, days, told, windows
 from schemas import flows
 from schemas.calendar import is_open, is_workday, known_until
 from schemas.city import City
+from schemas.flows import UNKNOWN
 from schemas.moves import Machine
 from schemas.numbers import Number
 
@@ -30,6 +31,10 @@ ON_DUTY: Mapping[str, Conditions] = {
 }
 
 
+OTHERS = "numbers outside the register"
+"""Stands for all of them."""
+OUTSIDE = "0"
+"""A number that no register can hold: too short."""
 Runs = Mapping[str, set[str]]
 """Flows that a call to a number may run."""
 Alike = dict[tuple[frozenset[str], frozenset[str]], list[Window]]
@@ -74,10 +79,9 @@ def changed_calls(old: City, new: City, machine: Machine[P], today: date) -> Ite
     alike: dict[frozenset[str], Alike] = {}
     runs = (runs_of(old), runs_of(new))
     found: dict[tuple[Any, ...], list[Changed]] = {}
-    for number, entry in new.register.numbers.items():
-        if number not in old.register.numbers:
-            continue
-        same = _same(old, new, entry, runs)
+    both = {n: e for n, e in new.register.numbers.items() if n in old.register.numbers}
+    for number, entry in (both | {OTHERS: None}).items():
+        same = _same(old, new, number, runs)
         different: dict[tuple[Any, ...], tuple[list[Window], Call, Call]] = {}
         clocks = _clocks(old, runs[0][number]) | _clocks(new, runs[1][number])
         if clocks not in alike:
@@ -120,14 +124,14 @@ def _alike(old: City, new: City, every: Sequence[Window], clocks: frozenset[str]
 def _same(
     old: City,
     new: City,
-    number: Number,
-    runs: tuple[Mapping[str, set[str]], Mapping[str, set[str]]],
+    number: str,
+    runs: tuple[Runs, Runs],
 ) -> bool:
     """Tell whether all that a call to *number* meets is as it was, the clock apart."""
-    names = runs[0][number.number]
+    names = runs[0][number]
     return (
-        old.register.numbers[number.number] == number
-        and names == runs[1][number.number]
+        old.register.numbers.get(number) == new.register.numbers.get(number)
+        and names == runs[1][number]
         and all(old.flows[name] == new.flows[name] for name in names)
         and _lengths(old) == _lengths(new)
         and old.skill_codes.keys() == new.skill_codes.keys()
@@ -139,15 +143,16 @@ def _lengths(city: City) -> Mapping[str, float]:
 
 
 def _tried(
-    old: City, new: City, machine: Machine[P], number: Number, window: Window
+    old: City, new: City, machine: Machine[P], number: Number | None, window: Window
 ) -> Iterator[tuple[str, str, frozenset[Fact], Walk, Walk]]:
     """Yield the walks that show something new: (condition, keys, what, old, new)."""
     known: set[Fact] = set()
+    dialled = OUTSIDE if number is None else number.number
     for condition, now in ON_DUTY.items():
         todo: list[tuple[Press, ...]] = [()]
         while todo:
             keys = todo.pop(0)
-            case = Case(number=number.number, at=window.begin, keys=keys, conditions=now)
+            case = Case(number=dialled, at=window.begin, keys=keys, conditions=now)
             one, other = walk(old, machine, case), walk(new, machine, case)
             facts, together = _compared(one, other)
             if fresh := facts - known:
@@ -222,8 +227,10 @@ def _offered(city: City, found: Walk, nth: int) -> set[str]:
             return {"0", "-"}
 
 
-def _anybodys(number: Number, facts: frozenset[Fact]) -> frozenset[Fact]:
+def _anybodys(number: Number | None, facts: frozenset[Fact]) -> frozenset[Fact]:
     """Return *facts* without what is this number's own, so that numbers can be told together."""
+    if number is None:
+        return facts
     own = (number.notice, number.unit, number.number, number.onward)
 
     def plain(value: object) -> object:
@@ -258,4 +265,5 @@ def turned_days(old: City, new: City, today: date) -> Iterator[dict[str, Any]]:
 def runs_of(city: City) -> Mapping[str, set[str]]:
     """Return for each number the flows that a call to it may run."""
     of_flow = {name: closure(city.flows, name) for name in city.flows}
-    return {n.number: of_flow.get(n.flow, set()) for n in city.register.numbers.values()}
+    found = {n.number: of_flow.get(n.flow, set()) for n in city.register.numbers.values()}
+    return {**found, OTHERS: of_flow.get(UNKNOWN, set())}

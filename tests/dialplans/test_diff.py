@@ -137,7 +137,7 @@ def test_what_happens_in_surge_mode_alone_is_told_so(old: Side, folder: Path) ->
     assert {call.condition for call in changes.calls} == {"surge mode"}
     silent = [call for call in changes.calls if not call.keys]
     assert {call.numbers[0]: (len(call.numbers), call.when) for call in silent} == {
-        "12345": (23, "always"),
+        "12345": (24, "always"),
         "12315": (10, "workday, after-rest, makeup 00:00-08:30 12:00-14:00 18:00-24:00; "
                   "saturday, sunday, holiday 00:00-24:00"),
     }  # fmt: skip
@@ -218,6 +218,16 @@ def test_a_number_that_gets_another_flow_is_told(old: Side, folder: Path) -> Non
     silent = [call for call in changes.calls if not call.keys and not call.condition]
     assert {call.numbers for call in silent} == {("12328",)}
     assert silent[0].new.route == "queue:citizens"
+
+
+def test_numbers_outside_the_register_are_tried_too(old: Side, folder: Path) -> None:
+    edit(folder, "flows/unknown.yaml", "agents: {do: queue}", "agents: {do: queue, priority: 1}")
+    changes = compare(old, folder)
+    assert only(changes.calls).numbers == ("numbers outside the register",)
+    assert [found["met_by"] for found in changes.flows] == [["numbers outside the register"]]
+    shutil.copy(folder / "audio/greeting.wav", folder / "audio/unknown-number.wav")
+    (prompt,) = compare(old, folder).prompts
+    assert prompt["heard_by"] == ["numbers outside the register"]
 
 
 def test_numbers_that_change_alike_are_told_together(old: Side, folder: Path) -> None:

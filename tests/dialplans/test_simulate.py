@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -452,6 +453,18 @@ def test_the_command_shows_one_number_at_all_times(typed: Typed) -> None:
     assert code == 0
     assert "always" in out
     assert "12345" not in out
+
+
+def test_the_command_loads_nothing_that_only_a_running_service_needs() -> None:
+    heavy = "{'aiohttp', 'alembic', 'panoramisk', 'sqlalchemy.orm'}"
+    code = (
+        "import sys; from hotline import cli; sys.argv = ['hotline', 'dialplan', 'simulate']\n"
+        f"try: cli.main()\nfinally: sys.stderr.write(repr(sorted({heavy} & set(sys.modules))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stderr == "[]"
 
 
 @pytest.mark.parametrize(
