@@ -15,7 +15,7 @@ Folder = Annotated[Path | None, typer.Argument(help="Folder to look at; the work
 def add_to(app: typer.Typer) -> None:
     """Add the commands to *app*."""
     for command in (lint, schema, render):
-        app.command()(command)
+        app.command(command.__name__)(command)
 
 
 def lint(folder: Folder = None, as_json: AsJson = False) -> None:

@@ -16,7 +16,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")
 def add_to(app: typer.Typer) -> None:
     """Add the commands to *app*."""
     for command in (publish, approve, rollback, versions):
-        app.command()(command)
+        app.command(command.__name__)(command)
 
 
 def _load() -> Config:
