@@ -14,6 +14,8 @@ from pathlib import Path
 
 from schemas.errors import Fault, Faulty
 
+KINDS = frozenset({"wav", "wav16", "ulaw", "alaw", "sln", "sln16", "g722"})
+"""Endings of sounds that Asterisk plays."""
 MOST_BYTES = 1_000_000_000
 """A folder with more than this was not meant: a wrong path, or recordings of years."""
 LEFT_OUT = ("~", ".swp", ".part", ".pyc")
@@ -84,6 +86,24 @@ def copy(source: Path, into: Path, *, store: Path) -> Mapping[str, str]:
     for place, _, _ in os.walk(into):
         sync(Path(place))
     return found
+
+
+def sounds(files: Mapping[str, str]) -> Mapping[str, str]:
+    """Return prompt id → sound file below Asterisk's sounds, for a version's *files*.
+
+    The name holds what is heard (all formats of it): a change is a new file, so a call in progress
+    keeps its own.
+    """
+    formats: dict[str, list[str]] = {}
+    for name in sorted(files):
+        folder, _, file = name.rpartition("/")
+        prompt, _, kind = file.partition(".")
+        if folder == "audio" and kind in KINDS:
+            formats.setdefault(prompt, []).append(files[name])
+    return {
+        prompt: f"hotline/{prompt}-{hashlib.sha256(''.join(found).encode()).hexdigest()[:10]}"
+        for prompt, found in formats.items()
+    }
 
 
 def sweep(store: Path) -> None:

@@ -14,7 +14,6 @@ whatever moment, `current` leads to a whole version; the next one who takes the 
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import shutil
 import tempfile
@@ -28,8 +27,6 @@ from dialplans import history, store
 from dialplans.history import LIVE, Entry, Event
 from schemas.errors import Conflict, Fault, Faulty, Forbidden, NotFound
 
-KINDS = frozenset({"wav", "wav16", "ulaw", "alaw", "sln", "sln16", "g722"})
-"""Endings of sounds that Asterisk plays."""
 Check = Callable[[Path], Iterable[Fault]]
 """Finds what is wrong with a folder; may raise Faulty instead."""
 
@@ -384,24 +381,6 @@ class Versions:
         gone = self.home / "versions" / f".old-{version:04d}"
         self.folder(version).rename(gone)
         shutil.rmtree(gone)
-
-
-def sounds(files: Mapping[str, str]) -> Mapping[str, str]:
-    """Return prompt id → sound file below Asterisk's sounds, for a version's *files*.
-
-    The name holds what is heard (all formats of it): a change is a new file, so a call in progress
-    keeps its own.
-    """
-    formats: dict[str, list[str]] = {}
-    for name in sorted(files):
-        folder, _, file = name.rpartition("/")
-        prompt, _, kind = file.partition(".")
-        if folder == "audio" and kind in KINDS:
-            formats.setdefault(prompt, []).append(files[name])
-    return {
-        prompt: f"hotline/{prompt}-{hashlib.sha256(''.join(found).encode()).hexdigest()[:10]}"
-        for prompt, found in formats.items()
-    }
 
 
 def _write(file: Path, version: Version) -> None:

@@ -37,12 +37,11 @@ from cti.commands import Commands
 from cti.histories import Histories
 from cti.inbox import Inbox
 from cti.switches import Switches
-from hotline import db, exchange, publish_http, web
+from hotline import db, exchange, publish_http, status, web
 from hotline.asterisk.render import AMI_USER
 from hotline.config import Config, secret
 from hotline.lookups import Lookups
 from hotline.publishing import Publishing
-from hotline.publishing import State as PublishingState
 from ivr import routing, say
 from ivr.agi import AgiServer
 from ivr.inbound import Inbound
@@ -171,7 +170,7 @@ class Controller:
         self.inbox.subscribe(self.desks.happened)
         self.inbox.subscribe(self.steering.happened)
 
-    def links(self) -> Mapping[str, LinkState | Part | PublishingState]:
+    def links(self) -> Mapping[str, LinkState | Part | status.State]:
         """Return the state of every link but the database."""
         behind = self.journal.error_since is not None
         if self._ledger_state.ok == behind:

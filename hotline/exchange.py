@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.roster import Agent
-from dialplans.versions import KINDS
+from dialplans.store import KINDS
 from hotline import readback, releases
 from hotline.asterisk import install
 from hotline.asterisk.instance import Instance

@@ -12,19 +12,18 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from cti.asterisk.ami import ActionRefused, AsteriskUnreachable
-from dialplans import store
 from dialplans.history import LIVE, Entry, Event
 from dialplans.watch import Limits
 from hotline import exchange, places, readback, releases
 from hotline.config import Config
+from hotline.status import State
 from hotline.watching import Watch, Watched
+from hotline.working_folder import WorkingFolder
 from schemas.city import City
 from schemas.errors import HotlineError
 from schemas.status import DialplanOut
@@ -34,8 +33,6 @@ log = logging.getLogger(__name__)
 
 POLL = 0.2
 """Seconds between two looks at which version is current."""
-DIFFERS_EVERY = 10.0
-"""Seconds between two looks at the working folder."""
 AGAIN = 0.3
 """Seconds before what was read back wrong is read once more."""
 TRIES = 3
@@ -67,15 +64,6 @@ class Ami(Protocol):
     async def ask(self, action: str, **headers: str) -> list[Mapping[str, str]]:
         """Run a list action."""
         ...
-
-
-@dataclass(slots=True)
-class State:
-    """Publishing as /status shows it among the links."""
-
-    ok: bool
-    since: float
-    last_error: str | None = None
 
 
 class Publishing:
@@ -113,7 +101,9 @@ class Publishing:
         """Version that neither runs nor can be gone back from, while this link lasts."""
         self._tries = 0
         self._wake = asyncio.Event()
-        self._differs: tuple[object, bool | None] = (None, None)
+        self._folder = WorkingFolder(
+            places.dialplan(config.site), self._versions, lambda: self._city.version
+        )
         self._state = State(ok=True, since=clock())
         self.watch = Watch(
             self._versions.home / "watch.json",
@@ -140,7 +130,7 @@ class Publishing:
         watched = self.watch.now
         return DialplanOut(
             version=self._city.version,
-            differs=self._differs[1],
+            differs=self._folder.differs,
             watch_until=iso(watched.until) if watched else None,
             alarm=None if self._state.ok else self._state.last_error,
         )
@@ -155,7 +145,7 @@ class Publishing:
                 await asyncio.sleep(POLL)  # the controller before us is still ending
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.watch.run(), name="watch")
-                tasks.create_task(self._compare(), name="working-folder")
+                tasks.create_task(self._folder.run(), name="working-folder")
                 while True:
                     self._wake.clear()
                     try:
@@ -382,29 +372,6 @@ class Publishing:
 
     def _there(self, version: int) -> bool:
         return version in self._versions.numbers()
-
-    # ---- the working folder
-
-    async def _compare(self) -> None:
-        """Know whether the working folder holds something that is not published."""
-        folder = places.dialplan(self._config.site)
-        while True:
-            try:
-                seen = await asyncio.to_thread(_looks, folder)
-                if self._differs[0] != (self._city.version, seen):
-                    differs = await asyncio.to_thread(self._versions.differs, folder)
-                    self._differs = (self._city.version, seen), differs
-            except (HotlineError, OSError):
-                self._differs = None, None
-            await asyncio.sleep(DIFFERS_EVERY)
-
-
-def _looks(folder: Path) -> Sequence[tuple[str, int, int]]:
-    """Return what changes with every edit of *folder*, without reading the files."""
-    return [
-        (name, (found := path.stat()).st_size, found.st_mtime_ns)
-        for name, path in store.contents(folder)
-    ]
 
 
 def _since_live(past: Sequence[Entry]) -> tuple[Entry | None, Sequence[Entry]]:

@@ -10,7 +10,8 @@ from typing import IO
 from dialplans.city import load as load_folder
 from dialplans.history import Entry, Event
 from dialplans.lint import lint
-from dialplans.versions import Version, Versions, sounds
+from dialplans.store import sounds
+from dialplans.versions import Version, Versions
 from hotline import places
 from hotline.config import Config
 from ivr.say import spoken

@@ -15,7 +15,8 @@ import pytest
 
 from dialplans import history, store
 from dialplans.history import LIVE, Entry, Event
-from dialplans.versions import Versions, sounds
+from dialplans.store import sounds
+from dialplans.versions import Versions
 from schemas.errors import Conflict, Fault, Faulty, Forbidden, NotFound
 
 pytestmark = pytest.mark.unit

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from cti.asterisk.ami import ActionRefused, AsteriskUnreachable
 from dialplans.history import Event
 from dialplans.watch import Sample
-from hotline import config, exchange, places, publishing, readback, releases
+from hotline import config, exchange, places, publishing, readback, releases, working_folder
 from hotline.publishing import Publishing
 from hotline.watching import Watched
 from schemas import config as sections
@@ -342,7 +342,7 @@ async def test_an_asterisk_that_somebody_else_configures_is_left_alone(
 async def test_edits_of_the_working_folder_are_seen(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishing, "DIFFERS_EVERY", 0.02)
+    monkeypatch.setattr(working_folder, "EVERY", 0.02)
     async with house.running() as made:
         await house.until(lambda: made.status().differs is False)
         (places.dialplan(house.config.site) / "new.txt").write_text("x")
