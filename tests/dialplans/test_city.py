@@ -24,9 +24,9 @@ def test_a_prompt_without_a_sound_lasts_no_time(tmp_path: Path) -> None:
     folder = copy(tmp_path / "city")
     (folder / "audio").unlink()
     (folder / "audio").mkdir()
-    (folder / "audio" / "goodbye.wav").write_bytes(b"RIFF")
+    (folder / "audio" / "dialect.wav").write_bytes(b"RIFF")
     city = load(folder)
-    assert (city.prompts["greeting"].seconds, city.prompts["goodbye"].seconds) == (0, 0)
+    assert (city.prompts["greeting"].seconds, city.prompts["dialect"].seconds) == (0, 0)
 
 
 def test_a_folder_needs_neither_skills_nor_phrases(tmp_path: Path) -> None:

@@ -82,7 +82,10 @@ def test_enough_is_broken() -> None:
 def test_each_fault_is_told_alone_where_it_stands(name: str, city: Path) -> None:
     for edit in broken()[name]:
         make(city, edit)
-    assert list(map(str, lint(city, spoken=spoken))) == [told(city, edit)]
+    found = list(map(str, lint(city, spoken=spoken)))
+    if "#.#" in edit["says"]:  # seconds are those of the recordings, which may be made anew
+        found = [re.sub(r"\b\d+\.\d\b", "#.#", said) for said in found]
+    assert found == [told(city, edit)]
 
 
 def test_all_faults_of_all_files_are_told_at_once(city: Path) -> None:

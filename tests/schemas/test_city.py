@@ -42,7 +42,7 @@ def test_a_working_folder_plays_its_sounds_by_name_a_version_by_content() -> Non
     published = CITY.published(7, {"greeting": "hotline/greeting-0123456789"})
     assert (CITY.version, published.version) == (0, 7)
     assert published.sound("greeting") == "hotline/greeting-0123456789"
-    assert published.sound("goodbye") == "hotline/goodbye"
+    assert published.sound("dialect") == "hotline/dialect"
 
 
 def test_a_call_cannot_be_told_something_else_by_somebody_who_holds_its_city() -> None:
