@@ -316,7 +316,6 @@ class Clock:
 
     Args:
         cost: seconds a caller spends in a step.
-        ends: whether the end of a call in this step (None: at a person) is of interest.
         rare: whether words that mean that nobody can be had soon are counted too.
     """
 
@@ -325,12 +324,10 @@ class Clock:
         found: Flows,
         *,
         cost: Callable[[Step], float],
-        ends: Callable[[Step | None], bool],
         rare: bool,
     ) -> None:
         self._flows = found
         self._cost = cost
-        self._ends = ends
         self._rare = rare
         self._known: dict[Ref, Longest] = {}
 
@@ -371,13 +368,13 @@ class Clock:
         if name == RETURN:
             return Longest(None, NOTHING)
         step = self._step((flow, name))
-        at_person = Longest(NOTHING if self._ends(None) else None, None)
+        at_person = Longest(NOTHING, None)
         if step is None:
             return at_person
         ref, seconds = (flow, name), self._cost(step)
         targets = self._quiet(step)
         if not targets:
-            return Longest(NOTHING.after(ref, seconds) if self._ends(step) else None, None)
+            return Longest(NOTHING.after(ref, seconds), None)
         end, back = None, None
         for target in targets:
             onward = self._known.get((flow, target), at_person)

@@ -9,8 +9,7 @@ What is refused:
   stands), or a message whose prompt 0 cuts.
 - Key 0 that leads anywhere but to a person.
 - More than 15 s of prompts and waits, as recorded, until a caller who says nothing is handed to a
-  person. Where the line is not ours and a transfer is offered, a question that is asked again
-  counts once. The ways on which nobody can be had soon (surge mode, nobody signed on) have 30 s.
+  person. The ways on which nobody can be had soon (surge mode, nobody signed on) have 30 s.
 - More than 15 s of prompts in a row after a key, a word or an entry, up to the end or the person.
 - More than 7 s of greeting on 12345.
 """
@@ -164,11 +163,11 @@ def _seconds(looked: Looked, number: Number | None, prompt: flows.Prompt) -> flo
     return longest
 
 
-def _spent(looked: Looked, number: Number | None, step: flows.Step, *, how: str) -> float:
+def _spent(looked: Looked, number: Number | None, step: flows.Step, *, talk: bool) -> float:
     """Return the seconds that a caller who says nothing spends in *step*.
 
     Args:
-        how: `all` of it; `once`: each question once; `talk`: each question once, without waits.
+        talk: only what is said, each question once; else with every wait and repetition.
     """
 
     def playing(prompts: Sequence[flows.Prompt]) -> float:
@@ -184,9 +183,9 @@ def _spent(looked: Looked, number: Number | None, step: flows.Step, *, how: str)
         case _:
             return 0.0
     first = playing(step.prompts)
-    if how == "talk":
+    if talk:
         return first
-    if how == "once" or (wait == 0 and not isinstance(step, flows.Digits)):
+    if wait == 0 and not isinstance(step, flows.Digits):
         return first + wait
     endless = isinstance(step, flows.Asking) and step.silence is not None
     again = step.retries if endless else min(step.retries, 1)  # the second failure is a person
@@ -257,16 +256,10 @@ def _ways(
 ) -> Iterator[tuple[str, float, paths.Lasting | None]]:
     start = looked.found[root].start
 
-    def measured(how: str, ends: Callable[[flows.Step | None], bool], rare: bool) -> paths.Clock:
-        cost = partial(_spent, looked, number, how=how)
-        return paths.Clock(looked.found, cost=cost, ends=ends, rare=rare)
-
+    cost = partial(_spent, looked, number, talk=False)
     for what, most, rare in (("", SOON, False), (" when nobody can be had soon", LATER, True)):
-        ours = measured("all", lambda step: not isinstance(step, flows.Transfer), rare)
-        found = ours.longest(root, start)
+        found = paths.Clock(looked.found, cost=cost, rare=rare).longest(root, start)
         yield what, most, paths.longer(found.end, found.back)
-        theirs = measured("once", lambda step: isinstance(step, flows.Transfer), rare)
-        yield what, most, theirs.longest(root, start).end
 
 
 def _told_parts(way: paths.Lasting, here: str) -> str:
@@ -296,8 +289,8 @@ def _long_answers(looked: Looked) -> Iterator[Fault]:
             if way.by is paths.By.CHOICE
         ]
         for number in _different(looked.users[flow]) if chosen else []:
-            cost = partial(_spent, looked, number, how="talk")
-            clock = paths.Clock(looked.found, cost=cost, ends=lambda _: True, rare=False)
+            cost = partial(_spent, looked, number, talk=True)
+            clock = paths.Clock(looked.found, cost=cost, rare=False)
             rest = _rest(looked, clock, flow)
             for name, way in chosen:
                 end, back = clock.longest(flow, way.target)

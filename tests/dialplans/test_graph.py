@@ -202,7 +202,7 @@ def test_mermaid_has_every_box_and_line(city: City) -> None:
     assert mermaid(found) == (
         "flowchart LR\n"
         '  n0(["来电<br/>95598 等 7 个号码"])\n'
-        '  n1("菜单<br/>〔本号码的提示语〕<br/>再问 1 次")\n'
+        '  n1("菜单<br/>〔本号码的提示语〕")\n'
         '  n2[/"转接 对方号码"/]\n'
         "  n0 ==> n1\n"
         '  n1 ==>|"不按键 #47; 按 1"| n2\n'

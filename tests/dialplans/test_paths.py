@@ -32,7 +32,7 @@ def second_each(step: flows.Step) -> float:
 
 
 def clock(found: Mapping[str, Flow], *, rare: bool = False) -> Clock:
-    return Clock(found, cost=second_each, ends=lambda _: True, rare=rare)
+    return Clock(found, cost=second_each, rare=rare)
 
 
 def test_ways_are_chosen_failed_or_free() -> None:

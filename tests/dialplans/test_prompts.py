@@ -117,7 +117,9 @@ def test_a_swapped_sound_is_found(built: Path) -> None:
     audio = built.parent / "audio"
     for ending in (".wav", ".wav16"):
         shutil.copy(audio / f"greeting{ending}", audio / f"same-agent{ending}")
-        assert [key for key, reason in reasons(built) if "not the sound" in reason] == ["same-agent"]
+        assert [key for key, reason in reasons(built) if "not the sound" in reason] == [
+            "same-agent"
+        ]
         prompts.build(built, Hummer())
         assert prompts.check(built) == ()
 
@@ -146,7 +148,9 @@ def test_every_prompt_has_a_wide_band_sound(built: Path) -> None:
     wide = built.parent / "audio" / "same-agent.wav16"
     assert len(sound.read(wide, sound.WIDE)) / sound.WIDE == pytest.approx(0.575, abs=0.05)
     wide.unlink()
-    assert reasons(built) == [("same-agent", "there is no wide-band sound for it: build the prompts")]
+    assert reasons(built) == [
+        ("same-agent", "there is no wide-band sound for it: build the prompts")
+    ]
     assert prompts.build(built, Hummer()) == ("same-agent",)
     shutil.copy(wide.with_suffix(".wav"), wide)
     assert any("must be 16000 Hz, mono, 16 bit, is 8000 Hz" in r for _, r in reasons(built))

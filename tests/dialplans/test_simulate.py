@@ -110,14 +110,17 @@ def test_a_number_outside_the_register_runs_the_flow_of_unknown_numbers(city: Ci
 
 
 def test_each_step_has_its_cost_and_the_sum_runs_along(city: City) -> None:
-    found = walk(city, "95598", "-1")
-    seconds = city.prompts["onward-95598"].seconds
-    costs = [(stage.played, stage.waited) for stage in found.stages]
-    assert costs == [(round(seconds, 3), 3.0), (round(seconds, 3), 0.0)]
-    assert [stage.total for stage in found.stages] == [
-        pytest.approx(seconds + 3, abs=0.002), pytest.approx(2 * seconds + 3, abs=0.002),
-    ]  # fmt: skip
+    found = walk(city, "12345", "9-0")
+    greeting, menu = (city.prompts[prompt].seconds for prompt in ("greeting", "services"))
+    costs = [(stage.played, stage.waited) for stage in found.stages[:3]]
+    assert costs == [(round(greeting, 3), 0.0), (round(menu, 3), 4.0), (round(menu, 3), 0.0)]
+    totals = greeting, greeting + menu + 4, greeting + 2 * menu + 4
+    assert [stage.total for stage in found.stages[:3]] == [
+        pytest.approx(total, abs=0.003) for total in totals
+    ]
     assert found.seconds == found.stages[-1].total
+    assert str(found.route) == "queue:citizens"
+    found = walk(city, "95598", "-")
     assert str(found.route) == "transfer:95598"
     assert "95598 is rung" in walks.ending(found, 15)
 
@@ -242,7 +245,7 @@ def test_who_can_be_called_back_is_who_the_service_calls_back() -> None:
         ("12345", "", {"duty": "away"}, "nobody is signed on: the caller waits"),
         ("12345", "-1", {"duty": "away"}, "leaves a message"),
         ("12345", "-1", {"surge": True}, "ends the call after"),
-        ("12388", "--", {}, "(OVER the limit of 15 s)"),
+        ("12345", "91", {}, "(OVER the limit of 15 s)"),
     ],
 )
 def test_the_end_is_told_in_a_sentence(
