@@ -1,5 +1,5 @@
-import re
 import asyncio
+import re
 import sqlite3
 import threading
 from dataclasses import replace

@@ -213,13 +213,13 @@ async def test_a_second_up_says_that_it_runs_and_changes_nothing(hotline: Instal
 
 
 async def test_a_probe_calls_a_number_and_says_what_became_of_it(hotline: Installation) -> None:
-    found = await hotline.json("probe", "12369")
+    found = await hotline.json("probe", "12328")
     assert found["answered"] is True
     assert 0 < found["answered_after"] < 20
     assert found["heard_seconds"] > 1
     assert {k: found[k] for k in ("number", "hotline", "integration", "attribution", "route")} == {
-        "number": "12369", "hotline": "环保举报热线", "integration": "dual_run",
-        "attribution": "did", "route": "queue:seat-12369>citizens",
+        "number": "12328", "hotline": "交通服务热线", "integration": "dual_run",
+        "attribution": "did", "route": "queue:seat-12328>citizens",
     }  # fmt: skip
 
 

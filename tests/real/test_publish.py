@@ -125,7 +125,9 @@ async def test_the_next_call_takes_the_change_and_a_call_in_progress_ends_as_it_
         house.edit(
             "flows/integrated.yaml", "  before: {do: goto, flow: before_queue, then: agents}\n", ""
         )
-        shutil.copy(house.folder / "audio/ticket-open.wav", house.folder / "audio/ticket-unknown.wav")
+        shutil.copy(
+            house.folder / "audio/ticket-open.wav", house.folder / "audio/ticket-unknown.wav"
+        )
         (house.folder / "custom").mkdir(exist_ok=True)
         (house.folder / "custom" / "own.conf").write_text("[own]\nexten => 1,1,NoOp(own)\n")
         code, said = await house.hotline("publish", "--why", "换了提示音", "--who", "王")
