@@ -240,6 +240,7 @@ def test_numbers_that_change_alike_are_told_together(old: Side, folder: Path) ->
 def test_skills_phrases_and_own_contexts_are_told(old: Side, folder: Path) -> None:
     edit(folder, "skills.toml", "关中方言", "陕西方言")
     edit(folder, "phrases.tsv", "agent\t人工\t", "agent\t真人\t")
+    (folder / "custom").mkdir(exist_ok=True)  # an empty folder is in no checkout
     (folder / "custom/own.conf").write_text("[own]\n")
     changes = compare(old, folder)
     assert changes.skills == ({"skill": "skill-dialect", "old": "关中方言", "new": "陕西方言"},)
@@ -277,6 +278,7 @@ def test_the_command_tells_everything_in_lines(typed: Typed, folder: Path) -> No
     edit(folder, "flows/before_queue.yaml", "prompts: [away]", "prompts: [same-agent]")
     edit(folder, "prompts.tsv", "一二三四五转接，工单号", "转接，工单号")
     edit(folder, "skills.toml", "关中方言", "陕西方言")
+    (folder / "custom").mkdir(exist_ok=True)  # an empty folder is in no checkout
     (folder / "custom/own.conf").write_text("[own]\n")
     code, out, _ = typed(str(BAOJI), str(folder))
     assert code == 0

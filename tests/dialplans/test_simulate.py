@@ -15,7 +15,7 @@ import pytest
 from dialplans import simulate, walks, windows
 from dialplans.city import load
 from dialplans.simulate import Case, Conditions, Press, Walk
-from hotline import cli, trying
+from hotline import cli, tell, trying
 from hotline.lookups import DIALABLE
 from ivr import flow
 from schemas.calendar import Calendar, Override, Schedule, is_open
@@ -422,7 +422,7 @@ Typed = Callable[..., tuple[int, str, str]]
 
 
 def test_the_command_shows_the_walk(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setattr(tell.out, "width", 160)  # its width is that of where it was made
     code, out, _ = typed("--number", "12369", "--at", "2026-10-02 03:00")
     assert code == 0
     assert "Friday 2026-10-02 03:00 in Baoji, no working day; night open, office closed" in out

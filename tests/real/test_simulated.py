@@ -67,7 +67,7 @@ IN_OFFICE_HOURS = [
     *(Try("office", "3206789", keys) for keys in ("", "<0")),
     *(Try("office", "12328", keys) for keys in ("", "<0", "<1", "<2")),
     *(Try("office", "12369", keys) for keys in ("", "<0", "<2")),
-    *(Try("office", "95598", keys) for keys in ("", "<1", "<0", "<5", "-<1")),
+    *(Try("office", "95598", keys) for keys in ("", "<1", "<0", "<5")),
     Try("office", "12388", "<1"),
     *(Try("office", "12399", keys) for keys in ("", "<0")),
 ]  # fmt: skip
