@@ -13,6 +13,8 @@ from schemas.errors import Fault
 
 AHEAD = timedelta(days=60)
 """So long before the holidays run out it is said."""
+HOLIDAYS = 11
+"""Legal holidays of a year, at least: fewer overrides are not a year's table."""
 
 
 def faults(looked: Looked) -> Iterator[Fault]:
@@ -68,11 +70,13 @@ def _calendar_warnings(looked: Looked, today: date) -> Iterator[Fault]:
             reason = f"{override.date} is past: the line can go"
             yield document.fault(["overrides", i, "date"], reason)
     last = known_until()
-    if last - AHEAD < today and not any(o.date > last for o in calendar.overrides):
+    written = sum(override.date.year == last.year + 1 for override in calendar.overrides)
+    if last - AHEAD < today and written < HOLIDAYS:
         yield document.fault(
             [],
             f"holidays and 调休 are known until {last}; afterwards Monday to Friday are working "
-            "days: update chinesecalendar, or write overrides",
+            f"days, but for {written} that overrides name: update chinesecalendar (pip install -U "
+            f"chinesecalendar) or write the holidays of {last.year + 1} as overrides",
             key="overrides",
         )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from dialplans import custom, days, reach, references
+from dialplans import custom, days, prompts, reach, references
 from dialplans.city import Reading, read
 from dialplans.references import Looked, Spoken
 from schemas.errors import Fault
@@ -60,7 +60,11 @@ def _faults(looked: Looked) -> tuple[Fault, ...]:
 
 def _warnings(looked: Looked, today: date) -> tuple[Fault, ...]:
     return _sorted(
-        [*days.warnings(looked, today), *custom.warnings(looked.reading.folder / "custom")]
+        [
+            *days.warnings(looked, today),
+            *custom.warnings(looked.reading.folder / "custom"),
+            *prompts.stale(looked.reading.folder / "prompts.tsv"),
+        ]
     )
 
 

@@ -97,6 +97,22 @@ def load(path: Path) -> Mapping[str, Prompt]:
     return prompts
 
 
+def stale(path: Path) -> tuple[Fault, ...]:
+    """Return the prompts in *path* whose sound speaks another text: callers hear the old one."""
+    prompts, _ = _read(path)
+    made, _ = _manifest(path.parent / "audio")
+    return tuple(
+        Fault(
+            str(path),
+            prompt.line,
+            prompt.id,
+            "callers hear the old text: run `hotline prompts build`",
+        )
+        for prompt in prompts.values()
+        if prompt.id in made and made[prompt.id]["text_sha256"] != _hash(prompt.text.encode())
+    )
+
+
 def check(
     path: Path, register: Register | None = None, used: Collection[str] | None = None
 ) -> tuple[Fault, ...]:

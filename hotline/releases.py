@@ -161,7 +161,11 @@ def rows(found: Versions) -> list[dict[str, object]]:
             born.setdefault(entry.version, entry)
         if entry.event is Event.APPROVED:
             approved[entry.version] = entry.who
-        last[entry.version] = entry
+        # that it runs again says less than who went back to it, and why
+        if entry.event is not Event.APPLIED or _came_by_itself(last.get(entry.version)):
+            last[entry.version] = entry
+        if entry.event is Event.ROLLED_BACK and entry.left is not None:
+            last[entry.left] = entry
     states = found.states()
     return [
         {
@@ -182,6 +186,10 @@ def rows(found: Versions) -> list[dict[str, object]]:
         }
         for number, entry in sorted(born.items(), reverse=True)
     ]
+
+
+def _came_by_itself(before: Entry | None) -> bool:
+    return before is None or before.event is not Event.ROLLED_BACK
 
 
 def applies(found: Versions) -> bool:

@@ -211,15 +211,26 @@ def test_a_calendar_that_runs_out_is_told_60_days_before(city: Path) -> None:
     assert warning.reason.startswith("holidays and 调休 are known until 2026-12-31")
     with (city / "calendar.toml").open("a", encoding="utf-8") as file:
         file.write('[[overrides]]\ndate = 2027-01-01\nkind = "holiday"\nwhy = "元旦"\n')
+    (warning,) = warnings(city, today=date(2026, 11, 2))  # one day is no table of a year
+    assert "but for 1 that overrides name" in warning.reason
+    with (city / "calendar.toml").open("a", encoding="utf-8") as file:
+        for day in range(10, 20):
+            file.write(f'[[overrides]]\ndate = 2027-02-{day}\nkind = "holiday"\nwhy = "春节"\n')
     assert warnings(city, today=date(2026, 11, 2)) == ()
 
 
 def test_numbers_whose_class_was_to_be_looked_at_are_told(city: Path) -> None:
-    with (city / "calendar.toml").open("a", encoding="utf-8") as file:
-        file.write('[[overrides]]\ndate = 2029-01-01\nkind = "holiday"\nwhy = "元旦"\n')
-    found = warnings(city, today=date(2027, 7, 1))
+    found = [w for w in warnings(city, today=date(2027, 7, 1)) if w.key == "review"]
     assert len(found) == 22
     text = (city / "hotlines.csv").read_text("utf-8").splitlines()[(found[0].line or 0) - 1]
     assert found[0].column is not None
     assert text[found[0].column - 1 :].startswith("2027-06-30")
     assert found[0].reason.endswith("was to be looked at again on 2027-06-30")
+
+
+def test_a_text_that_was_changed_after_its_sound_was_made_is_warned_of(city: Path) -> None:
+    path = city / "prompts.tsv"
+    path.write_text(path.read_text("utf-8").replace("正在为您转接人工。", "请稍候。", 1), "utf-8")
+    (found,) = warnings(city, today=date(2026, 6, 1))
+    assert (found.line, found.key) == (2, "greeting")
+    assert "callers hear the old text" in found.reason
