@@ -90,8 +90,11 @@ async def settled(sound: Path) -> None:
 def _whole(sound: Path) -> bool:
     if not sound.exists() or sound.stat().st_size <= 44:
         return False
-    with wave.open(str(sound)) as opened:
-        return opened.getnframes() * 2 == sound.stat().st_size - 44
+    try:
+        with wave.open(str(sound)) as opened:
+            return opened.getnframes() * 2 == sound.stat().st_size - 44
+    except (wave.Error, EOFError):
+        return False  # Asterisk writes its header anew just now
 
 
 async def stored(database: Path, value: str) -> None:
