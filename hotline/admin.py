@@ -26,7 +26,7 @@ from hotline.config import Config
 from ivr.say import PIECES
 from schemas.city import City
 from schemas.errors import Fault, Faulty, Invalid, Unavailable
-from schemas.flows import UNKNOWN_NOTICE, VARIABLE, variables
+from schemas.flows import HANDOVER, UNKNOWN_NOTICE, VARIABLE, variables
 from schemas.identity import Role
 from schemas.numbers import Register
 
@@ -82,17 +82,16 @@ def prompts(config: Config) -> list[dict[str, object]]:
     ]
 
 
-PLAYED_BY_THE_DIALPLAN = frozenset(
-    {"handover", "message-taken", "transfer-failed",
-     "queue-about", "queue-callers", "queue-next", "queue-with-you"}
-)  # fmt: skip
-"""Prompts that no flow names, because Asterisk plays them by itself."""
+_IN_TEMPLATES = re.compile(r"""sound\("([a-z0-9-]+)"\)""")
 
 
 def played(city: City) -> Collection[str]:
     """Return the ids of the prompts of *city* that something plays."""
     wanted = {number.notice for number in city.register.numbers.values()}
-    wanted |= PLAYED_BY_THE_DIALPLAN | PIECES.keys() | {UNKNOWN_NOTICE}
+    wanted |= PIECES.keys() | {UNKNOWN_NOTICE, HANDOVER}
+    for folder in (places.dialplan_templates(), places.asterisk_config()):  # by Asterisk itself
+        for template in folder.glob("*.conf.j2"):
+            wanted |= set(_IN_TEMPLATES.findall(template.read_text("utf-8")))
     for flow in city.flows.values():
         for prompt in (p for step in flow.steps.values() for p in step.heard):
             if isinstance(prompt, str) and not list(variables(prompt)):

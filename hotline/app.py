@@ -51,6 +51,7 @@ from schemas.city import City
 from schemas.commands import Command
 from schemas.errors import HotlineError
 from schemas.events import Attributed, Event
+from schemas.flows import HANDOVER
 from schemas.numbers import Number
 from schemas.tables import CallRow
 
@@ -305,7 +306,7 @@ class Controller:
         return AgentId(extension) in self.desks
 
     def _handover(self, ticket: str) -> Sequence[str]:
-        return [self.city.sound(prompt) for prompt in ("handover", *say.ticket(ticket))]
+        return [self.city.sound(prompt) for prompt in (HANDOVER, *say.ticket(ticket))]
 
     def _attribute(self, event: Event, did: str, redirecting: str) -> Attributed:
         facts = routing.Facts(

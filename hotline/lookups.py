@@ -11,11 +11,11 @@ from cti.switches import Switches
 from schemas.calls import AgentId
 from schemas.switches import Switch
 from schemas.tables import CallRow, TicketRow
+from schemas.tickets import ticket_id
 
 REMEMBERED = 24 * 3600.0
 """Seconds after which a caller is nobody's any more."""
 DIALABLE = re.compile(r"\+?[0-9]{5,20}")
-ON_DUTY = frozenset({"ready", "ringing", "talking", "wrap_up", "paused"})
 
 
 class Lookups:
@@ -62,7 +62,7 @@ class Lookups:
         states = {state.state for state in self._desks.states()}
         if "ready" in states:
             return "free"
-        return "busy" if states & ON_DUTY else "away"
+        return "busy" if states - {"offline"} else "away"
 
     async def _last_agent(self, caller: str) -> tuple[str, dict[str, str]]:
         if not caller:
@@ -89,12 +89,7 @@ class Lookups:
         async with self._read() as session:
             found = await session.scalar(
                 select(TicketRow.id).where(
-                    TicketRow.id == _number(typed), TicketRow.caller == caller
+                    TicketRow.id == ticket_id(typed), TicketRow.caller == caller
                 )
             )
         return ("unknown", {}) if not caller or found is None else ("open", {"ticket": found})
-
-
-def _number(typed: str) -> str:
-    """Return an entry of keys as ticket numbers are written: keys have no letters."""
-    return f"BJ{typed[:8]}-{typed[8:]}"

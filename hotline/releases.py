@@ -88,7 +88,7 @@ def current(config: Config) -> City:
 
 
 def check(folder: Path) -> Sequence[Fault]:
-    """Return all that keeps *folder* from being published: form, then lint, then every route.
+    """Return all that keeps *folder* from being published: form, then lint.
 
     Raises:
         Faulty: as an alternative to returning faults.

@@ -26,6 +26,8 @@ RESERVED = frozenset({PERSON, RETURN})
 
 UNKNOWN = "unknown"
 """Flow of a number that is not in the register."""
+HANDOVER = "handover"
+"""Prompt that a third party hears before it is connected; the ticket's number follows."""
 UNKNOWN_NOTICE = "unknown-number"
 """Its `{notice}`."""
 

@@ -47,7 +47,17 @@ class TicketState(StrEnum):
 
 Phone = Annotated[str, Field(pattern=r"^\+?[0-9]{3,20}$", examples=["09173260000"])]
 """A number a person typed: digits, perhaps a plus in front."""
-TicketId = Annotated[str, Field(pattern=r"^BJ[0-9]{8}-[0-9]{6,9}$", examples=["BJ20261123-000001"])]
+TICKET_PREFIX = "BJ"
+TicketId = Annotated[
+    str, Field(pattern=rf"^{TICKET_PREFIX}[0-9]{{8}}-[0-9]{{6,9}}$", examples=["BJ20261123-000001"])
+]
+
+
+def ticket_id(digits: str) -> str:
+    """Return the ticket number of *digits*: the day, yyyymmdd, and the running number."""
+    return f"{TICKET_PREFIX}{digits[:8]}-{digits[8:]}"
+
+
 _Line = Annotated[Text, Field(max_length=200)]
 _Name = Annotated[Text, Field(max_length=80)]
 _Body = Annotated[Text, Field(max_length=BODY_LENGTH)]

@@ -13,7 +13,7 @@ from schemas.errors import Conflict, NotFound
 from schemas.http import Asks
 from schemas.numbers import Number
 from schemas.tables import TicketDayRow, TicketRow
-from schemas.tickets import Kind, TicketIn, TicketOut, TicketPatch, TicketState
+from schemas.tickets import Kind, TicketIn, TicketOut, TicketPatch, TicketState, ticket_id
 from schemas.times import Since, Until, day_of, iso
 
 
@@ -112,7 +112,7 @@ async def _next_id(session: AsyncSession, at: float) -> str:
         .on_conflict_do_update(index_elements=["day"], set_={"last": TicketDayRow.last + 1})
         .returning(TicketDayRow.last)
     )
-    return f"BJ{day}-{number:06d}"
+    return ticket_id(f"{day}{number:06d}")
 
 
 async def get(session: AsyncSession, id: str) -> TicketOut:

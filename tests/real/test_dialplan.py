@@ -13,6 +13,7 @@ import pytest
 
 from hotline.asterisk.instance import Instance
 from hotline.carrier import Behaviour, Carrier
+from tests.real import whole
 
 pytestmark = pytest.mark.real
 
@@ -80,23 +81,6 @@ async def ready(link, extension: str, *queues: str, penalty: int = 0) -> None:
         )
 
 
-async def settled(sound: Path) -> None:
-    """Wait until Asterisk has closed *sound*: only then does its header tell its real length."""
-    async with asyncio.timeout(10):
-        while not _whole(sound):  # noqa: ASYNC110 - a file has no event
-            await asyncio.sleep(0.05)
-
-
-def _whole(sound: Path) -> bool:
-    if not sound.exists() or sound.stat().st_size <= 44:
-        return False
-    try:
-        with wave.open(str(sound)) as opened:
-            return opened.getnframes() * 2 == sound.stat().st_size - 44
-    except (wave.Error, EOFError):
-        return False  # Asterisk writes its header anew just now
-
-
 async def stored(database: Path, value: str) -> None:
     """Wait until Asterisk's database holds *value*: it commits once a second."""
     async with asyncio.timeout(10):
@@ -150,11 +134,13 @@ async def test_a_citizen_is_queued_an_agent_answers_and_the_talk_is_recorded(
     recorded = await told.see("UserEvent", UserEvent="HotlineRecording")
     assert recorded["Linkedid"] == arrived["Linkedid"]
     talk = exchange.instance.recordings / recorded["File"]
-    await settled(talk)
+    async with asyncio.timeout(10):
+        await whole.settled(talk)
     assert loudest(talk) > 1000  # a tone from the agent, a voice from the citizen
     async with asyncio.timeout(5):
         await call.ended.wait()
-    await settled(call.heard)
+    async with asyncio.timeout(10):
+        await whole.settled(call.heard)
     assert loudest(call.heard) > 1000
 
 

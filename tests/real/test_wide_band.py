@@ -1,13 +1,12 @@
 """Which of a prompt's two sounds a telephone hears: Asterisk takes the one that suits its codec."""
 
 import asyncio
-import contextlib
-import wave
 from pathlib import Path
 
 import pytest
 
 from dialplans import sound
+from tests.real import whole
 
 from .conftest import Exchange, running_city, running_exchange
 
@@ -52,15 +51,8 @@ async def heard(exchange: Exchange, asterisk, folder: Path, codec: str) -> sound
             Async="true",
         )
         async with asyncio.timeout(20):
-            while not _whole(recording):  # noqa: ASYNC110 - a file has no event
-                await asyncio.sleep(0.05)
+            await whole.settled(recording)
         return sound.read(recording, sound.WIDE)
-
-
-def _whole(recording: Path) -> bool:
-    with contextlib.suppress(OSError, EOFError, wave.Error), wave.open(str(recording)) as opened:
-        return 0 < opened.getnframes() * 2 == recording.stat().st_size - 44
-    return False
 
 
 async def test_a_wide_band_telephone_hears_the_wide_band_sound(asterisk, tmp_path: Path) -> None:

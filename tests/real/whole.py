@@ -297,11 +297,16 @@ async def desk(made: Stack, agent: str) -> AsyncIterator[DeskClient]:
 async def samples(sound: Path, within: float = 10) -> Sequence[int]:
     """Return the samples of *sound* (8 kHz) once Asterisk has closed it."""
     async with asyncio.timeout(within):
-        while not _whole(sound):  # noqa: ASYNC110 - a file has no event
-            await asyncio.sleep(0.05)
+        await settled(sound)
     with wave.open(str(sound)) as opened:
         assert opened.getframerate() == 8000
         return array.array("h", opened.readframes(opened.getnframes()))
+
+
+async def settled(sound: Path) -> None:
+    """Return once Asterisk has closed *sound*: only then does its header tell its real length."""
+    while not _whole(sound):  # noqa: ASYNC110 - a file has no event
+        await asyncio.sleep(0.05)
 
 
 def _whole(sound: Path) -> bool:
