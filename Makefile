@@ -5,7 +5,7 @@ HOTLINE := .venv/bin/hotline
 PY := .venv/bin/python
 
 # modules without I/O: every branch of theirs is tested
-PURE := schemas/numbers.py,schemas/flows.py,schemas/calendar.py,schemas/city.py,schemas/moves.py,schemas/phrases.py,schemas/events.py,schemas/commands.py,dialplans/watch.py,dialplans/diff.py,dialplans/diff_calls.py,dialplans/drawing.py,dialplans/graph.py,dialplans/layout.py,dialplans/simulate.py,dialplans/walks.py,dialplans/windows.py,ivr/agi_wire.py,ivr/flow.py,ivr/routing.py,ivr/say.py,hotline/readback.py,cti/calls/control.py,cti/calls/machine.py,cti/calls/sla.py,cti/asterisk/ami_events.py,cti/asterisk/cel.py,agents/presence.py,agents/lockout.py
+PURE := schemas/numbers.py,schemas/flows.py,schemas/calendar.py,schemas/city.py,schemas/moves.py,schemas/speech.py,schemas/events.py,schemas/commands.py,dialplans/watch.py,dialplans/diff.py,dialplans/diff_calls.py,dialplans/drawing.py,dialplans/graph.py,dialplans/layout.py,dialplans/looked.py,dialplans/lasting.py,dialplans/simulate.py,dialplans/walks.py,dialplans/windows.py,ivr/agi_wire.py,ivr/flow.py,ivr/place.py,ivr/ends.py,ivr/routing.py,ivr/say.py,ivr/speech/babble.py,ivr/speech/breaker.py,ivr/speech/endpoint.py,ivr/speech/everyday.py,ivr/speech/intents.py,ivr/speech/matching.py,ivr/speech/passages.py,ivr/speech/pipe.py,ivr/speech/syllables.py,ivr/speech/talk.py,ivr/speech/wire.py,hotline/readback.py,cti/calls/control.py,cti/calls/machine.py,cti/calls/sla.py,cti/asterisk/ami_events.py,cti/asterisk/cel.py,agents/presence.py,agents/lockout.py
 
 # its items share one name, of which xdist would run one
 FUZZ := tests/hotline/test_fuzz.py

@@ -20,6 +20,8 @@ def pop_of(call: Call, *, now: float) -> ScreenPop:
         waited=round(max(0.0, now - call.started_at), 3),
         started_at=iso(call.started_at),
         transcript=call.transcript,
+        intent=call.intent,
+        confidence=call.confidence,
     )
 
 

@@ -24,6 +24,8 @@ from schemas.identity import Role
 
 READY_WITHIN = 30.0
 """Seconds until every link must be up."""
+HEARS_WITHIN = 90.0
+"""Seconds until a model must be loaded."""
 
 
 def free_port(host: str = "127.0.0.1", kind: int = socket.SOCK_STREAM) -> int:
@@ -47,6 +49,7 @@ class Stack:
         self.desk_tokens: dict[str, str] = {}
         """By extension: what opens that agent's desk."""
         self._controller: asyncio.subprocess.Process | None = None
+        self._speech: asyncio.subprocess.Process | None = None
         self._http: aiohttp.ClientSession | None = None
         self._sipps: list[sipp.Sipp] = []
 
@@ -115,6 +118,36 @@ class Stack:
             if number == signal.SIGSTOP:
                 return
             await self._controller.wait()
+
+    async def start_speech(self, **overrides: str) -> None:
+        """Start the recognisers and return when callers are asked to speak.
+
+        Args:
+            overrides: settings by their variable's name without the prefix, of them alone.
+        """
+        changed = {f"HOTLINE_{name}": value for name, value in overrides.items()}
+        log = (self.folder / "speech.log").open("ab")
+        self._speech = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "hotline.speech",
+            env={**os.environ, **self.environment, **changed},
+            stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+        log.close()
+        await self.speaks(True, within=HEARS_WITHIN)
+
+    async def speaks(self, wanted: bool, *, within: float = 30.0) -> None:
+        """Wait until callers are asked to speak, or no longer."""
+
+        async def ask() -> bool:
+            return bool((await self.get("/status"))["links"]["speech"]["ok"])
+
+        await self.until(ask, lambda found: found is wanted, within=within)
+
+    async def stop_speech(self) -> None:
+        """End the recognisers."""
+        if self._speech is not None and self._speech.returncode is None:
+            self._speech.send_signal(signal.SIGTERM)
+            await self._speech.wait()
 
     async def ready(self) -> None:
         """Return when /status says that calls can be served."""
@@ -243,6 +276,7 @@ class Stack:
         for running in self._sipps:
             await running.stop()
         await self.stop_controller(signal.SIGKILL)
+        await self.stop_speech()
         await self.asterisk.stop(within=3.0)
         self.asterisk.remove()
         if self._http is not None:
@@ -270,6 +304,7 @@ async def stack(
         "HOTLINE_AMI__PORT": str(free_port()),
         "HOTLINE_AGI__PORT": str(free_port()),
         "HOTLINE_SPEECH__PORT": str(free_port()),
+        "HOTLINE_SPEECH__ENABLED": "false",
         "HOTLINE_WEB__PORT": str(free_port()),
         **{f"HOTLINE_{name}": value for name, value in overrides.items()},
     }

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 from dialplans.cells import read_table
-from dialplans.references import Looked
+from dialplans.looked import Looked
 from dialplans.register import COLUMNS
 from schemas import flows
 from schemas.calendar import DAY, Schedule, known_until, minutes

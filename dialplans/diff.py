@@ -15,7 +15,7 @@ from dialplans.paths import reachable
 from dialplans.simulate import P
 from schemas.calendar import Schedule
 from schemas.city import City
-from schemas.flows import UNKNOWN_NOTICE, variables
+from schemas.flows import UNKNOWN_NOTICE, Listen, Step, variables
 from schemas.moves import Machine
 from schemas.numbers import Number
 
@@ -156,7 +156,7 @@ def _sounds(files: Mapping[str, str], prompt: str) -> list[tuple[str, str]]:
 def _hearers(city: City) -> Mapping[str, set[str]]:
     """Return the numbers at which each prompt may be heard."""
     of_flow = {
-        name: {p for step in reachable(flow) for p in flow.steps[step].heard if isinstance(p, str)}
+        name: {p for step in reachable(flow) for p in _heard(city, flow.steps[step])}
         for name, flow in city.flows.items()
     }
     found: dict[str, set[str]] = {}
@@ -167,6 +167,13 @@ def _hearers(city: City) -> Mapping[str, set[str]]:
             name = notice if list(variables(prompt)) == ["notice"] else prompt
             found.setdefault(name, set()).add(number)
     return found
+
+
+def _heard(city: City, step: Step) -> Iterator[str]:
+    """Yield the prompts that callers of *step* may hear, questions whether words were meant too."""
+    yield from (prompt for prompt in step.heard if isinstance(prompt, str))
+    if isinstance(step, Listen):
+        yield from step.asks(city.register)
 
 
 def _flows(old: City, new: City) -> Iterator[dict[str, Any]]:

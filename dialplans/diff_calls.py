@@ -1,13 +1,14 @@
 """Which calls go another way in one dialplan than in another: every number, every menu key by key.
 
 A call is walked through both by the flow machine: silently, then down every menu, then with nobody
-on duty and in surge mode. What is told are the first walks in which a change shows: a menu behind
-a greeting that has changed is not told again. Where nothing that the machine looks at has changed,
-the walk is left out.
+on duty and in surge mode, then by everything that may be said where the flow first listens. What
+is told are the first walks in which a change shows: a menu behind a greeting that has changed is
+not told again. Where nothing that the machine looks at has changed, the walk is left out. Which
+words mean what is another matter: here they are taken as understood.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
@@ -21,6 +22,7 @@ from schemas.city import City
 from schemas.flows import UNKNOWN
 from schemas.moves import Machine
 from schemas.numbers import Number
+from schemas.speech import Meaning, Recognised
 
 DEEPEST = 3
 """Keys, one after another, that are tried."""
@@ -31,6 +33,8 @@ ON_DUTY: Mapping[str, Conditions] = {
 }
 
 
+UNDERSTOOD = "words are understood"
+"""Condition under which callers are listened to."""
 OTHERS = "numbers outside the register"
 """Stands for all of them."""
 OUTSIDE = "0"
@@ -63,6 +67,8 @@ class Changed:
     when: str
     keys: str
     """What the caller does, as `simulate --keys` takes it; "" is nothing at all."""
+    say: str
+    """Intent that the caller's words mean; "" is no word at all."""
     condition: str
     old: Call
     """As of the first of `numbers`."""
@@ -89,15 +95,17 @@ def changed_calls(old: City, new: City, machine: Machine[P], today: date) -> Ite
         for (before, after), some in alike[clocks].items():
             if same and before == after:
                 continue  # nothing that the machine looks at has changed
-            for condition, keys, facts, one, other in _tried(old, new, machine, entry, some[0]):
-                met = (condition, keys, facts)
-                different.setdefault(met, ([], _call(one), _call(other)))[0].extend(some)
-        for (condition, keys, facts), (some, was, now) in different.items():
+            for tried in _tried(old, new, machine, entry, some[0]):
+                met = (tried.condition, tried.keys, tried.say, tried.facts)
+                was, now = _call(tried.old), _call(tried.new)
+                different.setdefault(met, ([], was, now))[0].extend(some)
+        for (condition, keys, say, facts), (some, was, now) in different.items():
             when = told(some, every)
             change = Changed(
-                numbers=(number,), when=when, keys=keys, condition=condition, old=was, new=now
-            )
-            shape = (when, keys, condition, _anybodys(entry, facts))
+                numbers=(number,), when=when, keys=keys, say=say, condition=condition, old=was,
+                new=now,
+            )  # fmt: skip
+            shape = (when, keys, say, condition, _anybodys(entry, facts))
             found.setdefault(shape, []).append(change)
     for changes in found.values():
         yield replace(changes[0], numbers=tuple(n for c in changes for n in c.numbers))
@@ -133,19 +141,39 @@ def _same(
         old.register.numbers.get(number) == new.register.numbers.get(number)
         and names == runs[1][number]
         and all(old.flows[name] == new.flows[name] for name in names)
+        and (not _lines(old, names) or flows.lines_of(old.register) == flows.lines_of(new.register))
         and _lengths(old) == _lengths(new)
         and old.skill_codes.keys() == new.skill_codes.keys()
     )
+
+
+def _lines(city: City, names: Iterable[str]) -> bool:
+    """Tell whether callers may say lines in one of these flows."""
+    steps = (step for name in names for step in city.flows[name].steps.values())
+    return any(isinstance(step, flows.Listen) and step.lines is not None for step in steps)
 
 
 def _lengths(city: City) -> Mapping[str, float]:
     return {prompt: spoken.seconds for prompt, spoken in city.prompts.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """Walks of one caller through both, which part somewhere."""
+
+    condition: str
+    keys: str
+    say: str
+    facts: frozenset[Fact]
+    """What is different."""
+    old: Walk
+    new: Walk
+
+
 def _tried(
     old: City, new: City, machine: Machine[P], number: Number | None, window: Window
-) -> Iterator[tuple[str, str, frozenset[Fact], Walk, Walk]]:
-    """Yield the walks that show something new: (condition, keys, what, old, new)."""
+) -> Iterator[_Tried]:
+    """Yield the walks that show something new."""
     known: set[Fact] = set()
     dialled = OUTSIDE if number is None else number.number
     for condition, now in ON_DUTY.items():
@@ -157,10 +185,38 @@ def _tried(
             facts, together = _compared(one, other)
             if fresh := facts - known:
                 known |= fresh
-                yield condition, written(keys), frozenset(fresh), one, other
+                yield _Tried(condition, written(keys), "", frozenset(fresh), one, other)
             if len(keys) < DEEPEST and len(keys) < together:
                 offered = _offered(old, one, len(keys)) | _offered(new, other, len(keys))
                 todo += [(*keys, press) for press in presses("".join(sorted(offered)))]
+    spoken: list[str] = [""]
+    for say in spoken:  # it grows by what may be said
+        words = (Recognised(text=say),) if say else ()
+        case = Case(number=dialled, at=window.begin, say=words, speech=True)
+        one, other = (walk(city, machine, case, understand=_literal) for city in (old, new))
+        fresh = _compared(one, other)[0] - known
+        # what is this line's own is the same change for every line
+        if fresh and (likes := _anybodys(one.about, frozenset(fresh))) - known:
+            known |= fresh | likes
+            yield _Tried(UNDERSTOOD, "", say, frozenset(fresh), one, other)
+        if not say:
+            spoken += dict.fromkeys((*_listened(old, one), *_listened(new, other)))
+
+
+def _literal(text: str, among: Iterable[str], /) -> Meaning:
+    """Understand the name of an intent as that intent."""
+    sure = text in among
+    return Meaning(intent=text if sure else "", confidence=float(sure), sure=sure)
+
+
+def _listened(city: City, silent: Walk) -> tuple[str, ...]:
+    """Return all that may be said where a caller is first listened to."""
+    for stage in silent.stages:
+        flow, _, name = stage.step.partition("/")
+        step = city.flows[flow].steps[name]
+        if isinstance(step, flows.Listen):
+            return step.words(city.register)
+    return ()
 
 
 def _compared(old: Walk, new: Walk) -> tuple[set[Fact], int]:
@@ -173,14 +229,17 @@ def _compared(old: Walk, new: Walk) -> tuple[set[Fact], int]:
             flows_met = {step and step.partition("/")[0] for step in steps}
             entered = len(flows_met) == 1 and last[0].partition("/")[0] not in flows_met
             # the beginning of a flow is the same change from wherever it is entered
-            facts.add(("way", None if entered else last, *steps))
+            apart: tuple[str, ...] = ()
+            if one is not None and other is not None and one.meaning and other.meaning:
+                apart = (one.answer, other.answer)  # words that only one of them knows
+            facts.add(("way", None if entered else last, *steps, *apart))
             return facts, together
         if one.prompts != other.prompts:
             facts.add(("heard", one.step, one.prompts, other.prompts))
         elif one.seconds != other.seconds:
             facts.add(("seconds", one.step, round(other.seconds - one.seconds, 1)))
         together += not one.asked
-        last = (one.step, one.answer)
+        last = (one.step, "words" if one.meaning else one.answer)
     was, now = _call(old), _call(new)
     for what in ("route", "skill", "troubles"):
         if getattr(was, what) != getattr(now, what):

@@ -75,13 +75,18 @@ ANSWERS: Mapping[str, Mapping[str, str]] = {
     "surge": {"on": "已开启", "off": "未开启"},
     "last_agent": {"free": "上次的座席空闲", "busy": "上次的座席忙", "none": "没有"},
     "caller": {"known": "有号码", "unknown": "无号码"},
+    "line": {
+        "integrated": "整合", "dual_run": "双轨运行", "not_integrated": "暂不整合",
+        "unknown": "未登记",
+    },
     "ticket": {"open": "办理中", "unknown": "查无此单"},
-}
+}  # fmt: skip
 QUESTIONS: Mapping[str, str] = {
     "duty": "座席在岗吗？",
     "surge": "应急保障开启？",
     "last_agent": "24 小时内谁接过？",
     "caller": "来电号码已知？",
+    "line": "所拨或所说的是哪类热线？",
     "ticket": "查工单",
 }
 USUAL: Mapping[str, str] = {
@@ -89,6 +94,7 @@ USUAL: Mapping[str, str] = {
     "surge": "off",
     "last_agent": "none",
     "caller": "known",
+    "line": "integrated",
     "ticket": "unknown",
 }
 """What is so on an ordinary day: the bold way."""
@@ -203,7 +209,9 @@ def _box(city: City, name: str, step: Step) -> Box:
             digits = f"{least}" if least == most else f"{least}–{most}"
             foot = f"输入 {digits} 位，# 结束"
             return Box(id=name, kind=Kind.HEARD, title=f"输入{seconds}", text=heard, foot=foot)
-        case flows.Listen():
+        case flows.Listen(spoken=spoken):
+            if spoken:
+                heard += f"（能听懂说话时：{_text(city, spoken)}）"
             return Box(id=name, kind=Kind.HEARD, title=f"播放并听{seconds}", text=heard)
         case flows.Menu(retries=retries):
             again = f"再问 {retries} 次" if retries else ""
@@ -282,6 +290,8 @@ def _ways(city: City, step: Step) -> Iterator[tuple[str, str, bool]]:
             for target, keys in _by_target(step.keys).items():
                 yield target, f"按 {' '.join(keys)}", False
             if isinstance(step, flows.Listen):
+                if step.lines is not None:
+                    yield step.lines, "说某条热线的事", False
                 for target, intents in _by_target(step.intents).items():
                     yield target, _words(city, intents), False
             if step.otherwise not in (PERSON, step.silence):

@@ -3,7 +3,7 @@
 `lint` tells what keeps a folder from being published, `warnings` what still works but should be
 looked at. What is looked for is told in the modules that look: form in `dialplans.city` and what
 it reads, names that mean nothing in `references`, callers who reach no person in `reach`, the
-calendar in `days`, the admin's own dialplan in `custom`.
+calendar in `days`, what callers may say in `words`, the admin's own dialplan in `custom`.
 """
 
 import csv
@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from dialplans import custom, days, prompts, reach, references
+from dialplans import custom, days, prompts, reach, references, words
 from dialplans.city import Reading, read
-from dialplans.references import Looked, Spoken
+from dialplans.looked import Looked, Spoken
 from schemas.errors import Fault
 
 
@@ -62,6 +62,7 @@ def _warnings(looked: Looked, today: date) -> tuple[Fault, ...]:
     return _sorted(
         [
             *days.warnings(looked, today),
+            *words.warnings(looked.reading),
             *custom.warnings(looked.reading.folder / "custom"),
             *prompts.stale(looked.reading.folder / "prompts.tsv"),
         ]

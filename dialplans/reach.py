@@ -8,8 +8,12 @@ What is refused:
   that did not come), gets to a person: `person`, a queue, a transfer (behind which the queue
   stands), or a message whose prompt 0 cuts.
 - Key 0 that leads anywhere but to a person.
+- A way to 110, 119, 120 or 122 without the caller's own yes: words may have been misheard, so a
+  key or a spoken `yes` must be the last thing that was chosen.
 - More than 15 s of prompts and waits, as recorded, until a caller who says nothing is handed to a
-  person. The ways on which nobody can be had soon (surge mode, nobody signed on) have 30 s.
+  person, whether words can be recognised or not; no more for who was not understood, is asked back
+  and says nothing to that. The ways on which nobody can be had soon (surge mode, nobody signed on)
+  have 30 s.
 - More than 15 s of prompts in a row after a key, a word or an entry, up to the end or the person.
 - More than 7 s of greeting on 12345.
 """
@@ -18,13 +22,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from dialplans import paths
+from dialplans import lasting, paths
 from dialplans.documents import Document
-from dialplans.references import EXAMPLES, Looked, told_way
+from dialplans.looked import Looked
+from dialplans.references import EXAMPLES, told_way
 from schemas import flows
 from schemas.errors import Fault
 from schemas.flows import PERSON, fill, known_of, variables
-from schemas.numbers import MAIN_NUMBER, Number
+from schemas.numbers import EMERGENCY_NUMBERS, MAIN_NUMBER, Number
+from schemas.speech import YES
 
 GREETING = 7.0
 SOON = 15.0
@@ -41,6 +47,7 @@ def faults(looked: Looked) -> Iterator[Fault]:
         return
     yield from _ended(looked)
     yield from _zero(looked)
+    yield from _unasked(looked)
     yield from _greeting(looked)
     yield from _late(looked)
     yield from _long_answers(looked)
@@ -140,6 +147,38 @@ def _quietly(_: str, __: flows.Step, way: paths.Way, mark: bool) -> bool | None:
     return None if way.by is paths.By.CHOICE else mark
 
 
+# ---- emergencies
+
+
+def _unasked(looked: Looked) -> Iterator[Fault]:
+    told: set[paths.Ref] = set()
+    for root in looked.roots:
+        for node, trail in paths.explore(looked.found, root, _agreed, mark=False).items():
+            ref = (node.flow, node.step)
+            step = looked.found[node.flow].steps.get(node.step)
+            if node.mark or ref in told or not isinstance(step, flows.Transfer):
+                continue
+            targets = {fill(step.to, known_of(number)) for number in looked.met(*ref)}
+            if emergencies := sorted(targets & EMERGENCY_NUMBERS):
+                told.add(ref)
+                way = told_way(trail.refs(), node.flow)
+                reason = f"connects with {emergencies[0]} without the caller's own yes ({way}): "
+                reason += "ask for a key or `yes` first"
+                yield _document(looked, node.flow).fault(["steps", node.step], reason)
+
+
+def _agreed(_: str, __: flows.Step, way: paths.Way, mark: bool) -> bool:
+    match way.by:
+        case paths.By.CHOICE if way.key.startswith(("intents.", "lines")):
+            return way.key == f"intents.{YES}"
+        case paths.By.CHOICE:
+            return True
+        case paths.By.FAILURE:
+            return False
+        case _:
+            return mark and way.key != "silence"
+
+
 # ---- how long
 
 
@@ -173,23 +212,44 @@ def _spent(looked: Looked, number: Number | None, step: flows.Step, *, talk: boo
     def playing(prompts: Sequence[flows.Prompt]) -> float:
         return sum(_seconds(looked, number, prompt) for prompt in prompts)
 
+    def asking(step: flows.Asking | flows.Digits, first: flows.Prompts, wait: float) -> float:
+        if talk or (wait == 0 and not isinstance(step, flows.Digits)):
+            return playing(first)
+        endless = isinstance(step, flows.Asking) and step.silence is not None
+        again = step.retries if endless else min(step.retries, 1)  # the second failure is a person
+        return playing(first) + wait + again * (playing(step.again or first) + wait)
+
     match step:
-        case flows.Menu(wait=wait) | flows.Digits(wait=wait):
-            pass
         case flows.Listen():
-            wait = max(step.wait if step.intents else 0.0, step.key_wait)
+            by_keys = asking(step, step.prompts, step.key_wait)
+            if not _hears(step):
+                return by_keys
+            return max(by_keys, asking(step, step.spoken or step.prompts, step.wait))
+        case flows.Menu(wait=wait) | flows.Digits(wait=wait):
+            return asking(step, step.prompts, wait)
         case flows.Say() | flows.Ending() | flows.Notice():
             return playing(step.prompts)
         case _:
             return 0.0
-    first = playing(step.prompts)
-    if talk:
-        return first
-    if wait == 0 and not isinstance(step, flows.Digits):
-        return first + wait
-    endless = isinstance(step, flows.Asking) and step.silence is not None
-    again = step.retries if endless else min(step.retries, 1)  # the second failure is a person
-    return first + wait + again * (playing(step.again or step.prompts) + wait)
+
+
+def _hears(step: flows.Listen) -> bool:
+    return bool(step.intents) or step.lines is not None
+
+
+def _doubted(looked: Looked, number: Number | None, step: flows.Step) -> float:
+    """Return the seconds of who is not understood, then not surely, and then says nothing."""
+    if not isinstance(step, flows.Listen):
+        return 0.0
+    prompts = looked.reading.city.prompts
+    register = looked.reading.city.register
+    asks = [prompts[ask].seconds for ask in step.asks(register) if ask in prompts]
+    if not asks:
+        return 0.0
+    first = step.spoken or step.prompts
+    heard = [*first, *(step.again or first)] if step.retries else first
+    waits = (2 + bool(step.retries)) * step.wait
+    return sum(_seconds(looked, number, prompt) for prompt in heard) + waits + max(asks)
 
 
 def _greeting(looked: Looked) -> Iterator[Fault]:
@@ -200,11 +260,11 @@ def _greeting(looked: Looked) -> Iterator[Fault]:
     first = flow.steps.get(flow.start)
     if first is None:
         return
-    seconds = sum(_seconds(looked, number, p) for p in getattr(first, "prompts", ()))
-    if seconds > GREETING:
-        reason = f"greets for {seconds:.1f} s, {GREETING:g} are allowed on {MAIN_NUMBER}"
-        way = ["steps", flow.start, "prompts"]
-        yield _document(looked, number.flow).fault(way, reason)
+    for key in ("prompts", "spoken"):
+        seconds = sum(_seconds(looked, number, p) for p in getattr(first, key, ()))
+        if seconds > GREETING:
+            reason = f"greets for {seconds:.1f} s, {GREETING:g} are allowed on {MAIN_NUMBER}"
+            yield _document(looked, number.flow).fault(["steps", flow.start, key], reason)
 
 
 def _late(looked: Looked) -> Iterator[Fault]:
@@ -227,13 +287,15 @@ class _Late(NamedTuple):
     number: Number | None
     when: str
     most: float
-    way: paths.Lasting
+    way: lasting.Lasting
 
     @property
     def reason(self) -> str:
         number = self.number
         whose = "a number that is not in the register" if number is None else number.number
-        told = f"who says nothing on {whose} hears {self.way.seconds:.1f} s before a person"
+        back = any(step.endswith(lasting.ASKED_BACK) for (_, step), _ in self.way.parts)
+        who = "who is asked back and" if back else "who"
+        told = f"{who} says nothing on {whose} hears {self.way.seconds:.1f} s before a person"
         parts = _told_parts(self.way, self.root)
         return f"{told}{self.when}, {self.most:g} are allowed: {parts}"
 
@@ -253,16 +315,18 @@ def _latest(looked: Looked, root: str, numbers: Sequence[Number | None]) -> Coll
 
 def _ways(
     looked: Looked, root: str, number: Number | None
-) -> Iterator[tuple[str, float, paths.Lasting | None]]:
+) -> Iterator[tuple[str, float, lasting.Lasting | None]]:
     start = looked.found[root].start
 
     cost = partial(_spent, looked, number, talk=False)
+    doubt = partial(_doubted, looked, number)
     for what, most, rare in (("", SOON, False), (" when nobody can be had soon", LATER, True)):
-        found = paths.Clock(looked.found, cost=cost, rare=rare).longest(root, start)
-        yield what, most, paths.longer(found.end, found.back)
+        clock = lasting.Clock(looked.found, cost=cost, rare=rare, doubt=doubt)
+        found = clock.longest(root, start)
+        yield what, most, lasting.longer(found.end, found.back)
 
 
-def _told_parts(way: paths.Lasting, here: str) -> str:
+def _told_parts(way: lasting.Lasting, here: str) -> str:
     return " → ".join(
         f"{step if flow == here else f'{flow}/{step}'} {seconds:.1f}"
         for (flow, step), seconds in way.parts
@@ -280,7 +344,7 @@ def _different(numbers: Sequence[Number | None]) -> list[Number | None]:
 
 def _long_answers(looked: Looked) -> Iterator[Fault]:
     """What a caller asked for by a key, a word or an entry."""
-    worst: dict[tuple[str, str, str], paths.Lasting] = {}
+    worst: dict[tuple[str, str, str], lasting.Lasting] = {}
     for flow, found in looked.found.items():
         chosen = [
             (name, way)
@@ -290,28 +354,28 @@ def _long_answers(looked: Looked) -> Iterator[Fault]:
         ]
         for number in _different(looked.users[flow]) if chosen else []:
             cost = partial(_spent, looked, number, talk=True)
-            clock = paths.Clock(looked.found, cost=cost, rare=False)
+            clock = lasting.Clock(looked.found, cost=cost, rare=False)
             rest = _rest(looked, clock, flow)
             for name, way in chosen:
                 end, back = clock.longest(flow, way.target)
-                longest = paths.longer(end, back and back.then(rest))
+                longest = lasting.longer(end, back and back.then(rest))
                 if longest is None or longest.seconds <= SOON:
                     continue
                 place = (flow, name, way.key)
-                worst[place] = paths.longer(worst.get(place), longest) or longest
+                worst[place] = lasting.longer(worst.get(place), longest) or longest
     for (flow, name, key), longest in worst.items():
         reason = f"leads to {longest.seconds:.1f} s of prompts in a row, {SOON:g} are allowed: "
         way_there = ["steps", name, *key.split(".")]
         yield _document(looked, flow).fault(way_there, reason + _told_parts(longest, flow))
 
 
-def _rest(looked: Looked, clock: paths.Clock, flow: str) -> paths.Lasting:
+def _rest(looked: Looked, clock: lasting.Clock, flow: str) -> lasting.Lasting:
     """Return the longest way on after *flow* has come back to who called it."""
-    found: paths.Lasting | None = None
+    found: lasting.Lasting | None = None
     for caller, name in looked.callers.get(flow, ()):
         step = looked.found[caller].steps[name]
         for way in paths.ways(step):
             end, back = clock.longest(caller, way.target)
             onward = back and back.then(_rest(looked, clock, caller))
-            found = paths.longer(found, paths.longer(end, onward))
-    return found or paths.NOTHING
+            found = lasting.longer(found, lasting.longer(end, onward))
+    return found or lasting.NOTHING

@@ -1,22 +1,18 @@
 """Does everything exist that flows name: steps, flows, prompts, skills, schedules, words?"""
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
-from dialplans import paths
+from dialplans import paths, words
 from dialplans.cells import quote
-from dialplans.city import Reading
 from dialplans.flows import Written
+from dialplans.looked import Looked
 from schemas import flows
 from schemas.calls import FALLBACK_QUEUE, GENERAL_QUEUE
 from schemas.errors import Fault
 from schemas.flows import OF_NUMBER, RESERVED, UNKNOWN, fill, known_of, variables
 from schemas.numbers import Integration, Number, normalise
-
-Spoken = Callable[[str, str], tuple[str, ...]]
-"""How a value of some kind is said: ids of prompts, or ValueError when it cannot be."""
 
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "number": (*map(str, range(100)), "100", "210", "1005", "2000", "30210", "200000000", "-7"),
@@ -32,51 +28,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """What may come: values that together need the pieces of which such a value is made."""
 
+PROMPTS = ("prompts", "again", "spoken")
+"""Keys under which steps have prompts."""
+
 _DIALABLE = re.compile(r"\+?[0-9]{1,23}")
 _EXTENSION = re.compile(r"[0-9]{2,8}")
-
-
-@dataclass(frozen=True)
-class Looked:
-    """A folder, and who uses which flow of it."""
-
-    reading: Reading
-    spoken: Spoken | None = None
-
-    @cached_property
-    def found(self) -> paths.Flows:
-        """The flows."""
-        return self.reading.city.flows
-
-    @cached_property
-    def roots(self) -> Mapping[str, tuple[Number | None, ...]]:
-        """Numbers by the flow they begin in; None is any number that is not in the register."""
-        found: dict[str, list[Number | None]] = {UNKNOWN: [None]}
-        for number in self.reading.city.register.numbers.values():
-            found.setdefault(number.flow, []).append(number)
-        return {name: tuple(numbers) for name, numbers in found.items()}
-
-    @cached_property
-    def users(self) -> Mapping[str, tuple[Number | None, ...]]:
-        """Numbers whose calls may run a flow, by flow."""
-        users: dict[str, list[Number | None]] = {name: [] for name in self.found}
-        for root, numbers in self.roots.items():
-            for name in paths.closure(self.found, root):
-                users[name] += numbers
-        return {name: tuple(numbers) for name, numbers in users.items()}
-
-    @cached_property
-    def callers(self) -> Mapping[str, tuple[paths.Ref, ...]]:
-        """Steps that run a flow, by flow."""
-        found: dict[str, list[paths.Ref]] = {}
-        for name, flow in self.found.items():
-            for step, called in paths.calls(flow):
-                found.setdefault(called, []).append((name, step))
-        return {name: tuple(refs) for name, refs in found.items()}
-
-    def whole(self, *parts: str) -> bool:
-        """Tell whether these files could be read, all of them."""
-        return not self.reading.broken & set(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,24 +97,24 @@ def _flows(looked: Looked) -> Iterator[Fault]:
 def _prompts(looked: Looked, at: _At, step: flows.Step) -> Iterator[Fault]:
     if not looked.whole("prompts.tsv"):
         return
-    for key in ("prompts", "again"):
+    for key in PROMPTS:
         for i, prompt in enumerate(getattr(step, key, ())):
             place = f"{key}.{i}"
             if isinstance(prompt, flows.Spoken):
                 yield from _spoken(looked, at, place, prompt)
             else:
-                reasons = _missing_prompts(looked, at.flow, prompt)
+                reasons = _missing_prompts(looked, at, prompt)
                 yield from (at.fault(place, reason) for reason in reasons)
 
 
-def _missing_prompts(looked: Looked, flow: str, prompt: str) -> Iterator[str]:
+def _missing_prompts(looked: Looked, at: _At, prompt: str) -> Iterator[str]:
     if strange := _not_of_number(prompt):
         yield f"no prompt can be named after {{{strange}}}: it is only known during the call"
         return
     if "{" not in prompt:
         yield from _no_prompt(looked, {prompt: ""})
     elif looked.whole("hotlines.csv", "flows"):
-        wanted = {fill(prompt, known_of(n)): _called(n) for n in looked.users[flow]}
+        wanted = {fill(prompt, known_of(n)): _called(n) for n in looked.met(at.flow, at.name)}
         yield from _no_prompt(looked, wanted)
 
 
@@ -208,9 +164,8 @@ def _named(looked: Looked, at: _At, step: flows.Step) -> Iterator[Fault]:
                 there = " ".join(plans) or "none at all"
                 reason = f"there is no schedule {quote(step.schedule)} in calendar.toml; there are"
                 yield at.fault("schedule", f"{reason} {there}")
-        case flows.Listen() if looked.whole("phrases.tsv"):
-            for intent in step.intents.keys() - looked.reading.city.phrases.keys():
-                reason = f"phrases.tsv has no words for {quote(intent)}"
+        case flows.Listen():
+            for intent, reason in words.unknown(looked.reading, step):
                 yield at.fault(f"intents.{intent}", reason)
 
 
@@ -238,7 +193,7 @@ def _queue(looked: Looked, at: _At, step: flows.Queue) -> Iterator[Fault]:
         yield at.fault("skill", f"no skill can be named after {{{variable}}}")
         return
     codes = city.skill_codes
-    wanted = {fill(step.skill, known_of(n)): _called(n) for n in looked.users[at.flow]}
+    wanted = {fill(step.skill, known_of(n)): _called(n) for n in looked.met(at.flow, at.name)}
     if strange := {s: whose for s, whose in wanted.items() if s and s not in codes}:
         skill, whose = next(iter(strange.items()))
         whose = _of(whose, len(strange)) if "{" in step.skill else ""
@@ -253,7 +208,7 @@ def _transfer(looked: Looked, at: _At, step: flows.Transfer) -> Iterator[Fault]:
         return
     if not looked.whole("hotlines.csv", "flows"):
         return
-    for number in looked.users[at.flow]:
+    for number in looked.met(at.flow, at.name):
         target = fill(step.to, known_of(number))
         whose = f", for {_called(number)}" if "{" in step.to else ""
         ours = looked.reading.city.register.numbers.get(normalise(target))
@@ -315,7 +270,7 @@ def told_way(refs: Collection[paths.Ref], here: str) -> str:
 
 def uses(step: flows.Step) -> Iterator[tuple[str, str]]:
     """Yield (key, text) of all that may hold variables."""
-    for key in ("prompts", "again"):
+    for key in PROMPTS:
         for i, prompt in enumerate(getattr(step, key, ())):
             yield f"{key}.{i}", prompt.value if isinstance(prompt, flows.Spoken) else prompt
     for key in ("skill", "agent", "to", "of"):

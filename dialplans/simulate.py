@@ -1,8 +1,9 @@
 """What would happen to a call: the flow machine walked through without a telephone.
 
 The machine comes in as a port, so the walk is the one that callers take. What a caller does is a
-row of keys; what the service would answer to lookups is given. Time is counted as callers notice
-it: prompts by the length of their sounds, silence by the waits of the flow.
+row of keys and a row of sentences; what the service would answer to lookups is given, and so is who
+understands sentences. Time is counted as callers notice it: prompts by the length of their sounds,
+silence by the waits of the flow, sentences by their characters.
 """
 
 import re
@@ -17,7 +18,7 @@ from schemas.calls import Route, RouteKind, skill_queue
 from schemas.city import City
 from schemas.moves import Collect, Done, Heard, Listen, Look, Machine, Playing, Say, Situation
 from schemas.numbers import Number
-from schemas.phrases import meaning
+from schemas.speech import Meaning, Recognised, Understand
 
 CALLER = "13900000000"
 """Who calls when nobody else is named."""
@@ -35,6 +36,11 @@ class Place(Protocol):
     @property
     def troubles(self) -> tuple[tuple[str, str], ...]:
         """What of the last move does not work: (`flow/step`, why)."""
+        ...
+
+    @property
+    def situation(self) -> Situation:
+        """What is known of the call; its number may have been said."""
         ...
 
 
@@ -76,8 +82,10 @@ class Case:
     """Local time."""
     caller: str = CALLER
     keys: tuple[Press, ...] = ()
-    say: str | None = None
-    """Words said where the flow first listens; None: speech is away."""
+    say: tuple[Recognised | None, ...] = ()
+    """What is said where the flow listens, one sentence after another; None lets it pass."""
+    speech: bool = False
+    """Whether words can be recognised though none are said."""
     conditions: Conditions = Conditions()
 
 
@@ -92,6 +100,10 @@ class Stage:
     text: str = ""
     answer: str = ""
     """Keys that were pressed, words that were said."""
+    words: Recognised | None = None
+    """What was said."""
+    meaning: Meaning | None = None
+    """What it means."""
     asked: str = ""
     """What was looked up, and the answer: `duty: free`."""
     played: float = 0.0
@@ -120,7 +132,9 @@ class Walk:
 
     case: Case
     number: Number | None
-    """None: it is not in the register."""
+    """As dialled; None: it is not in the register."""
+    about: Number | None
+    """As dialled, or as said."""
     stages: tuple[Stage, ...]
     end: str
     """`flow/step` in which the flow ended."""
@@ -129,8 +143,8 @@ class Walk:
     """What did not work as the flow says: (`flow/step`, why)."""
     spare: tuple[Press, ...] = ()
     """Keys that nothing asked for."""
-    unsaid: bool = False
-    """Nothing listened for the words."""
+    unsaid: tuple[Recognised | None, ...] = ()
+    """Sentences that nothing listened for."""
 
     @property
     def seconds(self) -> float:
@@ -182,13 +196,17 @@ def written(keys: Iterable[Press]) -> str:
     return "".join(("<" if p.at_once else "") + (p.key or "-") for p in keys)
 
 
-def walk(city: City, machine: Machine[P], case: Case) -> Walk:
+def deaf(_: str, __: Iterable[str], /) -> Meaning:
+    """Understand nothing."""
+    return Meaning()
+
+
+def walk(city: City, machine: Machine[P], case: Case, *, understand: Understand = deaf) -> Walk:
     """Let one caller go through *city*."""
-    caller = _Caller(city, case)
+    caller = _Caller(city, case, understand)
     number = city.register.find(case.number)
-    situation = Situation(
-        number=number, caller=case.caller, at=case.at, speech=case.say is not None
-    )
+    speech = case.speech or bool(case.say)
+    situation = Situation(number=number, caller=case.caller, at=case.at, speech=speech)
     place, move = machine.begin(city, situation)
     troubles = list(place.troubles)
     while not isinstance(move, Done):
@@ -197,24 +215,39 @@ def walk(city: City, machine: Machine[P], case: Case) -> Walk:
     return Walk(
         case=case,
         number=number,
+        about=place.situation.number,
         stages=tuple(caller.stages),
         end=move.step,
         route=_queued(move.route, case.conditions.staffed),
         troubles=tuple(troubles),
         spare=tuple(caller.keys),
-        unsaid=caller.words is not None,
+        unsaid=tuple(caller.words),
     )
 
 
 def walk_all(
-    city: City, machine: Machine[P], windows: Sequence[Window], like: Case, numbers: Iterable[str]
+    city: City,
+    machine: Machine[P],
+    windows: Sequence[Window],
+    like: Case,
+    numbers: Iterable[str],
+    *,
+    understand: Understand = deaf,
 ) -> list[tuple[Window, Walk]]:
     """Let a caller as in *like* dial each of *numbers* in every window."""
     return [
-        (window, walk(city, machine, replace(like, number=number, at=window.begin)))
+        (window, walk(city, machine, case, understand=understand))
         for number in numbers
         for window in windows
+        for case in (replace(like, number=number, at=window.begin),)
     ]
+
+
+def told(found: Meaning) -> str:
+    """Return what words mean, in a few words."""
+    if not found.intent:
+        return "not understood"
+    return f"{found.intent} {found.confidence:.2f} ({'sure' if found.sure else 'not sure'})"
 
 
 def _queued(route: Route, staffed: frozenset[str]) -> Route:
@@ -230,13 +263,14 @@ class _Caller:
 
     city: City
     case: Case
+    understand: Understand
     keys: deque[Press] = field(init=False)
-    words: str | None = field(init=False)
+    words: deque[Recognised | None] = field(init=False)
     stages: list[Stage] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.keys = deque(self.case.keys)
-        self.words = self.case.say
+        self.words = deque(self.case.say)
 
     def perform(self, move: Playing | Look) -> Heard:
         """Return what comes of *move*, and note what it cost."""
@@ -249,8 +283,8 @@ class _Caller:
             before = move.prompts[: move.prompts.index(silent)]
             self._note(self._stage(move.step, before))
             return Heard(failed=f"there is no sound for {silent!r}")
-        if isinstance(move, Listen) and self.words is not None:
-            return self._speak(move, self.words)
+        if isinstance(move, Listen) and self.words:
+            return self._speak(move, self.words.popleft())
         wait = 0.0 if isinstance(move, Say) else move.wait
         press = self.keys.popleft() if self.keys and (move.prompts or wait) else Press()
         prompts = move.prompts[:1] if press.at_once else move.prompts
@@ -261,14 +295,17 @@ class _Caller:
         self._note(replace(stage, waited=waited, answer=press.key or ""))
         return Heard(key=press.key)
 
-    def _speak(self, move: Listen, words: str) -> Heard:
-        self.words = None
+    def _speak(self, move: Listen, words: Recognised | None) -> Heard:
         stage = self._stage(move.step, move.prompts)
-        spoken = round(len(words) * SPEAKING, 2)
-        intent = meaning(words, self.city.phrases, move.intents)
-        answer = f"“{words}” = {intent or '?'}"
-        self._note(replace(stage, waited=spoken, answer=answer))
-        return Heard(intent=intent)
+        if words is None or not words.text:  # nothing, or a noise: silence to the telephone too
+            answer = "" if words is None else "no words"
+            self._note(replace(stage, waited=move.wait, answer=answer, words=words))
+            return Heard()
+        found = self.understand(words.text, move.intents)
+        spoken = round(len(words.text) * SPEAKING, 2)
+        answer = f"“{words.text}” = {told(found)}"
+        self._note(replace(stage, waited=spoken, answer=answer, words=words, meaning=found))
+        return Heard(intent=found.intent, sure=found.sure)
 
     def _enter(self, move: Collect, stage: Stage, press: Press) -> Heard:
         entry = ""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dialplans.simulate import Walk, written
+from dialplans.simulate import Stage, Walk, written
 from dialplans.windows import Window, told
 from schemas.calls import RouteKind, skill_queue
 
@@ -18,16 +18,19 @@ def as_json(walk: Walk) -> dict[str, Any]:
         "number": case.number,
         "hotline": None if number is None else number.hotline,
         "integration": None if number is None else number.integration.value,
+        "about": None if walk.about is None else walk.about.number,
         "at": case.at.isoformat(timespec="minutes"),
         "caller": case.caller,
         "keys": written(case.keys),
-        "say": case.say,
+        "say": [None if words is None else words.text for words in case.say],
+        "speech": case.speech or bool(case.say),
         "steps": [
             {
                 "step": stage.step,
                 "prompts": list(stage.prompts),
                 "text": stage.text,
                 "answer": stage.answer,
+                "words": _words(stage),
                 "asked": stage.asked,
                 "played": stage.played,
                 "waited": stage.waited,
@@ -46,7 +49,23 @@ def as_json(walk: Walk) -> dict[str, Any]:
         "outcome": None if route.outcome is None else str(route.outcome),
         "troubles": [{"step": step, "reason": reason} for step, reason in walk.troubles],
         "keys_left": written(walk.spare),
-        "words_left": walk.unsaid,
+        "words_left": [None if words is None else words.text for words in walk.unsaid],
+    }
+
+
+def _words(stage: Stage) -> dict[str, Any] | None:
+    """Return what was said and what it was taken for; whoever was not sure was asked."""
+    words, found = stage.words, stage.meaning
+    if words is None or found is None:
+        return None
+    return {
+        "text": words.text,
+        "score": words.score,
+        "engine": words.engine,
+        "intent": found.intent,
+        "confidence": round(found.confidence, 3),
+        "sure": found.sure,
+        "runner_up": found.runner_up,
     }
 
 
@@ -67,7 +86,7 @@ def ending(walk: Walk, limit: float) -> str:
         case _ if route.agent:
             rung, after = f"agent {route.agent} is rung", f", then queue {route.queue}"
         case _ if route.seat_queue:
-            seat = "the owner's seat" if walk.number is None else f"seat {walk.number.seat}"
+            seat = "the owner's seat" if walk.about is None else f"seat {walk.about.seat}"
             rung, last = f"{seat} is rung", seconds + route.seat_seconds
             after = f", for {route.seat_seconds} s, then queue {route.queue}: after {last:.1f} s"
         case _:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 from sqlalchemy import make_url
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from agents import keys, roster
 from dialplans import prompts as prompt_room
@@ -26,7 +26,7 @@ from hotline.config import Config
 from ivr.say import PIECES
 from schemas.city import City
 from schemas.errors import Fault, Faulty, Invalid, Unavailable
-from schemas.flows import HANDOVER, UNKNOWN_NOTICE, VARIABLE, variables
+from schemas.flows import HANDOVER, UNKNOWN_NOTICE, VARIABLE, Listen, variables
 from schemas.identity import Role
 from schemas.numbers import Register
 
@@ -93,6 +93,9 @@ def played(city: City) -> Collection[str]:
         for template in folder.glob("*.conf.j2"):
             wanted |= set(_IN_TEMPLATES.findall(template.read_text("utf-8")))
     for flow in city.flows.values():
+        for step in flow.steps.values():
+            if isinstance(step, Listen):
+                wanted |= set(step.asks(city.register)) & city.prompts.keys()
         for prompt in (p for step in flow.steps.values() for p in step.heard):
             if isinstance(prompt, str) and not list(variables(prompt)):
                 wanted.add(prompt)
@@ -216,12 +219,18 @@ def dialable(number: str) -> str:
 @asynccontextmanager
 async def database(config: Config) -> AsyncIterator[AsyncSession]:
     """Yield a session in one transaction on the newest schema."""
+    async with sessions(config) as made, made.begin() as session:
+        yield session
+
+
+@asynccontextmanager
+async def sessions(config: Config) -> AsyncIterator[async_sessionmaker[AsyncSession]]:
+    """Yield what makes sessions that write, on the newest schema."""
     config.site.state.mkdir(parents=True, exist_ok=True)
     await db.upgrade(config.database_url)
     engine = db.engine(config.database_url)
     try:
-        async with db.writers(engine).begin() as session:
-            yield session
+        yield db.writers(engine)
     finally:
         await engine.dispose()
 

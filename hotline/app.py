@@ -42,6 +42,7 @@ from hotline.asterisk.render import AMI_USER
 from hotline.config import Config, secret
 from hotline.lookups import Lookups
 from hotline.publishing import Publishing
+from hotline.speech_link import SpeechLink
 from ivr import routing, say
 from ivr.agi import AgiServer
 from ivr.inbound import Inbound
@@ -135,6 +136,7 @@ class Controller:
         )
         self.switches = Switches()
         self.lookups = Lookups(desks=self.desks, switches=self.switches, read=read, clock=time.time)
+        self.speech = SpeechLink(config, city=lambda: self.city)
         self.agi = AgiServer(
             {
                 "inbound": Inbound(
@@ -144,6 +146,7 @@ class Controller:
                     lookups=self.lookups,
                     staffed=self.queues.staffed,
                     clock=time.time,
+                    listener=self.speech.listener,
                 ),
                 "presence": Presence(_Keys(self.desks)),
             },
@@ -176,11 +179,13 @@ class Controller:
         behind = self.journal.error_since is not None
         if self._ledger_state.ok == behind:
             self._ledger_state = Part(not behind, time.time(), self.journal.last_error)
+        spoken = {"speech": self.speech.state} if self.config.speech.enabled else {}
         return {
             "ami": self.link.state,
             "agi": self._agi_state,
             "ledger": self._ledger_state,
             "dialplan": self.publishing.state,
+            **spoken,
         }
 
     async def run(self, stop: asyncio.Event, listening: Callable[[str], None]) -> None:
@@ -194,6 +199,7 @@ class Controller:
             stack.push_async_callback(self.histories.close)
             stack.callback(self.auth.close)
             tasks = await stack.enter_async_context(_background())
+            tasks.append(asyncio.create_task(self.speech.run(), name="speech"))
             tasks.append(asyncio.create_task(self.journal.run(), name="journal"))
             tasks.append(asyncio.create_task(self.inbox.run(), name="inbox"))
             await self._look_at_roster()

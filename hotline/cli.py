@@ -10,7 +10,16 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from hotline import cli_calls, cli_flows, cli_lint, cli_publish, log, places
+from hotline import (
+    cli_calls,
+    cli_flows,
+    cli_lint,
+    cli_publish,
+    cli_speech,
+    cli_transcribe,
+    log,
+    places,
+)
 from hotline import config as settings
 from hotline.cli_dialplan import dialplan_app
 from hotline.tell import cell, out, say, show, table_of, tell
@@ -124,6 +133,14 @@ def serve() -> None:
     config = load()
     log.set_up(config.logging.level, json_lines=config.logging.json_lines)
     run(application.serve(config))
+
+
+@app.command()
+def speech(context: typer.Context) -> None:
+    """Recognise what callers say; started again when it dies or hangs."""
+    from hotline import speech as supervisor
+
+    supervisor.command(context)
 
 
 @app.command()
@@ -371,6 +388,8 @@ def config_example() -> None:
 
 
 cli_calls.add_to(app)
+cli_speech.add_to(app)
+cli_transcribe.add_to(app)
 cli_lint.add_to(dialplan_app)
 cli_publish.add_to(dialplan_app)
 cli_flows.add_to(dialplan_app)

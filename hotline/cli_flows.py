@@ -44,8 +44,16 @@ def simulate(
         ),
     ] = "",
     words: Annotated[
-        str | None, typer.Option("--say", help="Words said where the flow first listens.")
+        list[str] | None,
+        typer.Option(
+            "--say",
+            help="Words said where the flow listens, as often as it listens; FILE.wav is "
+            "recognised first, - lets a question pass.",
+        ),
     ] = None,
+    speech: Annotated[
+        bool, typer.Option("--speech", help="Words can be recognised, though none are said.")
+    ] = False,
     caller: Annotated[str | None, typer.Option("--from", help="Number of the caller.")] = None,
     duty: Annotated[
         Literal["free", "busy", "away"], typer.Option(help="Is anybody there to answer?")
@@ -69,7 +77,7 @@ def simulate(
     as_json: AsJson = False,
 ) -> None:
     """Show what happens to a call: what is heard, what it costs, who is rung."""
-    from hotline import trying
+    from hotline import saying, trying
     from hotline.cli import load
 
     config = load()
@@ -78,7 +86,10 @@ def simulate(
     now = trying.conditions(
         duty=duty, surge=surge, last_agent=last_agent, ticket=ticket, staffed=staffed, of=city
     )
-    case = trying.case(number or "12345", when, keys=keys, say=words, caller=caller, now=now)
+    said = saying.sentences(config, words or ())
+    case = trying.case(
+        number or "12345", when, keys=keys, say=said, speech=speech, caller=caller, now=now
+    )
     if everything:
         found = trying.everything(city, case, number=number, today=when.date())
         table = _table("number", "when", "heard", "s", "route", "skill", whole=("number", "s"))

@@ -104,6 +104,7 @@ def lines(found: Compared) -> Iterator[str]:
 
 def _call(call: Changed) -> Iterator[str]:
     does = f"keys {call.keys}" if call.keys else "caller does nothing"
+    does = f"caller says {call.say}" if call.say else does
     condition = f", {call.condition}" if call.condition else ""
     yield f"calls to {names(call.numbers)}; {call.when}; {does}{condition}"
     yield f"  was  {_way(call.old)}"

@@ -10,14 +10,18 @@ from pathlib import Path
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from hotline import admin, db, releases, running
+from hotline import admin, db, models, releases, running
 from hotline.asterisk import install
 from hotline.config import Config
+from hotline.speech_link import KEYS
 from hotline.tell import plural, sentence
-from schemas.errors import Faulty, HotlineError, Unavailable
+from ivr.speech import models as known
+from schemas.errors import Faulty, HotlineError, NotFound, Unavailable
 
 ROOM = 2 * 1024**3
 """Bytes that should be free: a day of recordings of a small site."""
+NOT_NEEDED = frozenset({"speech"})
+"""Links without which calls are served: of speech the finding `speech` tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +115,29 @@ def _service(config: Config) -> tuple[str, str]:
         found = asyncio.run(running.status(config))
     except Unavailable:
         return "not running", ""
-    down = [name for name, link in found["links"].items() if not link["ok"]]
+    down = [
+        name for name, link in found["links"].items() if not link["ok"] and name not in NOT_NEEDED
+    ]
     return "running", f"links down: {', '.join(down)}" if down else ""
+
+
+def _speech(config: Config) -> tuple[str, str]:
+    """Say whether callers can speak; it is no fault when they cannot, for they have keys."""
+    if not config.speech.enabled:
+        return f"off by the settings; {KEYS}", ""
+    try:
+        model, _ = known.find(config.speech.model, models.folders(config))
+    except (NotFound, Unavailable) as error:
+        return f"off: {error.message}; {KEYS}", ""
+    if not model.installed:
+        return f"off: the library of {model.engine} is not installed; {KEYS}", ""
+    try:
+        link = asyncio.run(running.status(config))["links"].get("speech")
+    except Unavailable:
+        return f"on once it runs ({model.name}); keys work beside it", ""
+    if link is None or link["ok"]:
+        return f"on ({model.name}); keys work beside it", ""
+    return f"off: {link['last_error']}", ""
 
 
 EXAMINERS: dict[str, Callable[[Config], tuple[str, str]]] = {
@@ -123,5 +148,6 @@ EXAMINERS: dict[str, Callable[[Config], tuple[str, str]]] = {
     "database": _database,
     "disk": _room,
     "secrets": _secrets,
+    "speech": _speech,
     "service": _service,
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agents.roster import Agent
 from dialplans.store import KINDS
-from hotline import readback, releases
+from hotline import places, readback, releases
 from hotline.asterisk import install
 from hotline.asterisk.instance import Instance
 from hotline.asterisk.render import (
@@ -69,7 +69,11 @@ def configure(config: Config, asterisk: Instance, site: City, agents: Sequence[A
         Faulty: a value cannot stand in a configuration file.
     """
     asterisk.write(
-        _rendered(config, asterisk, site, agents), prompts={"hotline": site.folder / "audio"}
+        _rendered(config, asterisk, site, agents),
+        prompts={
+            "hotline": site.folder / "audio",
+            "speech": places.asterisk_config() / "sounds",
+        },
     )
     asterisk.add_sounds(_sounds(site))
 

@@ -9,12 +9,13 @@ from typing import Any
 from dialplans import city as city_room
 from dialplans import simulate, walks, windows
 from dialplans.simulate import Case, Conditions, Walk
-from hotline import places, releases
+from hotline import places, releases, saying
 from hotline.config import Config
 from ivr import flow as machine
 from schemas.calendar import is_open, is_workday
 from schemas.city import City
 from schemas.errors import Invalid
+from schemas.speech import Recognised
 from schemas.times import SHANGHAI
 
 
@@ -99,8 +100,9 @@ def conditions(
 
 
 def case(
-    number: str, at: datetime, *, keys: str, say: str | None, caller: str | None, now: Conditions
-) -> Case:
+    number: str, at: datetime, *, keys: str, say: tuple[Recognised | None, ...], speech: bool,
+    caller: str | None, now: Conditions,
+) -> Case:  # fmt: skip
     """Return the call as it was typed.
 
     Raises:
@@ -113,12 +115,15 @@ def case(
     if not any(map(str.isdigit, number)):
         raise Invalid(f"{number[:40]!r} is no number that anybody can dial")
     who = simulate.CALLER if caller is None else caller
-    return Case(number=number, at=at, caller=who, keys=pressed, say=say, conditions=now)
+    return Case(
+        number=number, at=at, caller=who, keys=pressed, say=say, speech=speech, conditions=now
+    )
 
 
 def walk(of: City, one: Case) -> Walk:
     """Walk one call through *of*."""
-    return simulate.walk(of, machine, one)
+    understand = saying.understanding(of) if one.say else simulate.deaf
+    return simulate.walk(of, machine, one, understand=understand)
 
 
 def as_json(one: Walk) -> dict[str, Any]:
@@ -141,12 +146,17 @@ def opening(of: City, one: Walk) -> list[str]:
 
 def closing(one: Walk, limit: float) -> list[str]:
     """Return how it ends, and what is not as it should be."""
-    lines = [walks.ending(one, limit)]
+    lines = [saying.told(words) for words in one.case.say if words is not None and words.engine]
+    if one.about is not None and one.about != one.number:
+        number = one.about
+        lines.append(f"served as {number.number} {number.hotline}, as said ({number.unit})")
+    lines.append(walks.ending(one, limit))
     lines += [f"{step}: {reason}" for step, reason in one.troubles]
     if one.spare:
         lines.append(f"nothing asked for the keys {simulate.written(one.spare)}")
-    if one.unsaid:
-        lines.append("nothing listened for the words: the flow has no `listen` on this way")
+    for words in one.unsaid:
+        said = "silence" if words is None else f"“{words.text}”"
+        lines.append(f"nothing listened for {said}: the flow has no `listen` on this way")
     return lines
 
 
@@ -191,7 +201,8 @@ def everything(of: City, like: Case, *, number: str | None, today: date) -> Ever
     """
     found = windows.windows([of.calendar], windows.days(of.calendar, today))
     numbers = of.register.numbers if number is None else (number,)
-    pairs = simulate.walk_all(of, machine, found, like, numbers)
+    understand = saying.understanding(of) if like.say else simulate.deaf
+    pairs = simulate.walk_all(of, machine, found, like, numbers, understand=understand)
     return Everything(pairs=pairs, windows=found)
 
 

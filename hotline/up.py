@@ -1,4 +1,4 @@
-"""`hotline up`: Asterisk and the controller on one machine, started again when they die."""
+"""`hotline up`: Asterisk, controller and speech on one machine, started again when they die."""
 
 import asyncio
 import contextlib
@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from agents import roster
-from hotline import admin, exchange, live, logins
+from hotline import admin, exchange, live, logins, models
 from hotline import config as settings
 from hotline.asterisk.adopted import left_behind
 from hotline.asterisk.instance import Instance
@@ -31,6 +32,8 @@ STEADY = 30.0
 UP_WITHIN = 120.0
 """Seconds until everything must be up, a first build of Asterisk included."""
 DOWN_WITHIN = 20.0
+OURS = {"controller": ("hotline.cli", "serve"), "speech": ("hotline.speech",)}
+"""Parts that are processes of ours: name → module and arguments."""
 
 
 # ---- in the foreground
@@ -46,7 +49,8 @@ async def run(config: Config, file: str, console: Console) -> None:
     with _only_one(config):
         site = exchange.city(config)
         admin.ready_asterisk(config, console)
-        await _end_controller(config, console)
+        for name in OURS:
+            await _end_left_behind(config, name, console)
         left = exchange.instance(config)
         if left.adopt() and 0 in _asterisk_ports(config):
             await left.stop()  # nobody knows any more where it listens
@@ -72,9 +76,18 @@ async def run(config: Config, file: str, console: Console) -> None:
                         _keep("asterisk", console, lambda: _asterisk(asterisk, console))
                     ),
                     tasks.create_task(
-                        _keep("controller", console, lambda: _controller(config, environment))
+                        _keep(
+                            "controller", console, lambda: _ours("controller", config, environment)
+                        )
                     ),
                 ]
+                if config.speech.enabled:
+                    _get_models(config, console)
+                    parts.append(
+                        tasks.create_task(
+                            _keep("speech", console, lambda: _ours("speech", config, environment))
+                        )
+                    )
                 if console.is_terminal:
                     parts.append(tasks.create_task(live.show(config, console)))
                 await stop.wait()
@@ -119,7 +132,7 @@ def _ports(config: Config, *, asterisk_runs: bool = False) -> dict[str, str]:
         ("ASTERISK__HTTP_PORT", "127.0.0.1", config.asterisk.http_port, "tcp"),
         ("AMI__PORT", config.ami.host, config.ami.port, "tcp"),
         ("AGI__PORT", config.agi.host, config.agi.port, "tcp"),
-        ("SPEECH__PORT", "127.0.0.1", config.speech.port, "tcp"),
+        ("SPEECH__PORT", config.speech.host, config.speech.port, "tcp"),
         ("WEB__PORT", config.web.host, config.web.port, "tcp"),
     ):
         if asterisk_runs and port in _asterisk_ports(config):
@@ -159,18 +172,30 @@ async def _keep(name: str, console: Console, life: Callable[[], Awaitable[str]])
         await asyncio.sleep(wait)
 
 
-async def _end_controller(config: Config, console: Console) -> None:
-    """End a controller whose `up` died; Asterisk holds its calls meanwhile."""
-    orphan = left_behind(run_file(config, "controller.pid"), words=("hotline.cli", "serve"))
+async def _end_left_behind(config: Config, name: str, console: Console) -> None:
+    """End a process of ours whose `up` died; Asterisk holds its calls meanwhile."""
+    orphan = left_behind(run_file(config, f"{name}.pid"), words=OURS[name])
     if orphan is None:
         return
-    console.print("ending a controller that an earlier run left behind", markup=False)
+    console.print(f"ending the {name} that an earlier run left behind", markup=False)
     orphan.terminate()
     try:
         async with asyncio.timeout(DOWN_WITHIN / 2):
             await orphan.wait()
     except TimeoutError:
         orphan.send_signal(signal.SIGKILL)
+
+
+def _get_models(config: Config, console: Console) -> None:
+    """Get the models that are wanted while calls are served already; the front takes them then.
+
+    A thread that nobody waits for: a download must not hold up the end of the service.
+    """
+
+    def say(line: str) -> None:
+        console.print(line, markup=False)
+
+    threading.Thread(target=models.ready, args=(config, say), daemon=True, name="models").start()
 
 
 async def _asterisk(asterisk: Instance, console: Console) -> str:
@@ -185,22 +210,21 @@ async def _asterisk(asterisk: Instance, console: Console) -> str:
         await asterisk.stop()
 
 
-async def _controller(config: Config, environment: dict[str, str]) -> str:
+async def _ours(name: str, config: Config, environment: dict[str, str]) -> str:
     logs = config.site.state / "log"
     logs.mkdir(parents=True, exist_ok=True)
-    with (logs / "controller.log").open("ab") as log:
+    with (logs / f"{name}.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "hotline.cli",
-            "serve",
+            *OURS[name],
             env={**os.environ, **environment},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
-    run_file(config, "controller.pid").write_text(str(process.pid))
+    run_file(config, f"{name}.pid").write_text(str(process.pid))
     try:
         return f"exit {await process.wait()}"
     finally:
@@ -227,6 +251,7 @@ def start_in_background(config: Config, file: Path, console: Console) -> None:
         console.print("the hotline runs already")
         return
     admin.ready_asterisk(config, console)
+    models.ready(config, lambda line: console.print(line, markup=False))
     logs = config.site.state / "log"
     logs.mkdir(parents=True, exist_ok=True)
     path = logs / "up.log"

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 import cti.callbacks.http
 import cti.calls.http
 import cti.tickets.http
+import cti.transcripts.http
 from cti.calls.ledger import Live
 from hotline import db, status
 from hotline.openapi import describe, operations_of
@@ -114,6 +115,7 @@ def build(
             ),
             *cti.tickets.http.routes(read, write, register=register, clock=clock),
             *cti.callbacks.http.routes(read, write, clock=clock),
+            *cti.transcripts.http.routes(read),
             *more,
         ]
     )

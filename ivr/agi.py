@@ -10,10 +10,11 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
-from ivr.agi_wire import AgiError, AgiWire, Environment, Garbage, Hangup, Item, Reply
+from ivr.agi_wire import AgiError, AgiWire, Environment, Garbage, Hangup, Item, Reply, recognised
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,19 @@ LONGEST_PROMPT = 60.0
 
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,63}|TIMEOUT\(absolute\)")
 _VALUE = re.compile(r"[A-Za-z0-9_.+-]{0,128}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recognition:
+    """How one `SPEECH RECOGNIZE` ended."""
+
+    kind: Literal["speech", "digit", "timeout", "nothing"]
+    """nothing: the recogniser is gone, or said what is no result."""
+    text: str = ""
+    """Hostile text."""
+    score: int = 0
+    grammar: str = ""
+    key: str | None = None
 
 
 class CallerGone(AgiError):
@@ -124,6 +138,52 @@ class Session:
         """Return the next key, None when there is none within *seconds*."""
         within = seconds + QUICK
         return _key(await self.command("WAIT FOR DIGIT", round(seconds * 1000), within=within))
+
+    async def speech_create(self, engine: str) -> bool:
+        """Connect the caller to a recogniser; False: it is not there, or takes nobody.
+
+        A recogniser that accepts and then says nothing holds Asterisk's thread, prompts and time
+        limit included, until it closes the connection.
+        """
+        return (await self.command("SPEECH CREATE", engine)).result == "1"
+
+    async def speech_set(self, name: str, value: str) -> None:
+        """Tell the recogniser something; whether it took it Asterisk does not say."""
+        await self.command("SPEECH SET", name, value)
+
+    async def speech_recognize(self, sound: str, timeout: int) -> Recognition:
+        """Play *sound* and return the first of: a result, a key, *timeout* after its end.
+
+        A result does not end the sound: what is played next does. Keys are taken one at a time.
+
+        Args:
+            timeout: whole seconds, and up to one second less: Asterisk compares clock seconds.
+
+        Raises:
+            CommandFailed: there is no recogniser; the sound was not begun.
+        """
+        within = LONGEST_PROMPT + timeout + QUICK
+        reply = await self.command("SPEECH RECOGNIZE", sound, timeout, within=within)
+        match reply.data:
+            case "speech" if words := recognised(reply):
+                return Recognition(
+                    kind="speech", text=words.text, score=words.score, grammar=words.grammar
+                )
+            case "digit":
+                key = reply.attributes.get("digit", "")
+                return Recognition(kind="digit", key=key if key and key in ANY_KEY else None)
+            case "timeout":
+                return Recognition(kind="timeout")
+            case "hangup":
+                self._gone = True
+                raise CallerGone("SPEECH RECOGNIZE")
+            case None:
+                raise CommandFailed("SPEECH RECOGNIZE: no recogniser")
+        return Recognition(kind="nothing")
+
+    async def speech_destroy(self) -> None:
+        """Let the recogniser go; nothing when there is none."""
+        await self.command("SPEECH DESTROY")
 
     async def _exchange(self, verb: str, args: Sequence[str | int], within: float) -> Reply:
         if self._gone:

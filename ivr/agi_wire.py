@@ -28,6 +28,10 @@ _RESULT = re.compile(r"result=(\S*)(?: (.*))?", re.DOTALL)
 _WORD = re.compile(r"\((timeout|digit|speech|hangup)\)(?: (.*))?", re.DOTALL)
 _VALUE = re.compile(r"\((.*)\)([^)]*)", re.DOTALL)
 _ATTRIBUTE = re.compile(r'(\w+)=("[^"]*"|\S+)', re.ASCII)
+_RESULT_0 = re.compile(r'score0=(-?\d{1,9}) text0="(.*)" grammar0=([a-z]*)', re.ASCII | re.DOTALL)
+_RESULTS = re.compile(
+    r'score0=(-?\d{1,9}) text0="(.*?)" grammar0=([a-z]*) score1=.*', re.ASCII | re.DOTALL
+)
 _VERB = re.compile(r"[A-Z]+(?: [A-Z]+)*")
 
 
@@ -72,12 +76,42 @@ class Reply:
     data: str | None = None
     """Text in parentheses; for an error its sentence."""
     attributes: Mapping[str, str] = field(default_factory=dict)
-    """What follows the parentheses: endpos, results, score0, text0, grammar0."""
+    """What follows the parentheses, as far as it is Asterisk's own: endpos, results, digit."""
+    rest: str = field(default="", compare=False, repr=False)
+    """The same as it came. Asterisk quotes nothing inside a quoted text: see `recognised`."""
 
     @property
     def number(self) -> int | None:
         """The result as an integer, or None when it is none (GET DATA may answer `12*`)."""
         return int(self.result) if re.fullmatch(r"-?[0-9]{1,9}", self.result) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One result of a recogniser."""
+
+    text: str
+    """Hostile: whatever came through the recogniser, quotes and all."""
+    score: int
+    grammar: str
+
+
+def recognised(reply: Reply) -> Words | None:
+    """Return the result of a `(speech)` reply, the newest when there are several; None for none.
+
+    Asterisk escapes nothing in `text0="…"`, so that a text may look like anything. With one
+    result its text ends at the last `" grammar0=` of the line, whatever stands before.
+
+    >>> recognised(Reply(200, "1", "speech", rest='endpos=0 results=0 '))
+    >>> line = 'endpos=0 results=1 score0=9 text0="a" grammar0=x" grammar0=final'
+    >>> recognised(Reply(200, "1", "speech", rest=line))
+    Words(text='a" grammar0=x', score=9, grammar='final')
+    """
+    count = re.match(r"endpos=-?\d+ results=(\d+) ", reply.rest, re.ASCII)
+    if reply.data != "speech" or count is None:
+        return None
+    words = (_RESULTS if int(count[1]) > 1 else _RESULT_0).fullmatch(reply.rest, count.end())
+    return Words(words[2], int(words[1]), words[3]) if words else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +256,7 @@ class AgiWire:
         if found := _WORD.fullmatch(rest) or _VALUE.fullmatch(rest):
             data, rest = found[1], found[2] or ""
         attributes = {key: value.strip('"') for key, value in _ATTRIBUTE.findall(rest)}
-        return Reply(code, result, data, attributes)
+        return Reply(code, result, data, attributes, rest)
 
     def _grow(self, line: str) -> None:
         self._block += len(line) + 1

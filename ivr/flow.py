@@ -8,28 +8,28 @@ that reaches a person, or in a notice that was heard to its end.
 Key 0 is a person everywhere. Two failures (a key nobody offered, silence where it means nothing,
 words nobody understood) are a person too, and so is a step that does not work: a question nobody
 could hear, a number nobody can dial, a flow that is not there.
+
+Words that we are not sure of are asked about once, and only a yes (or key 1) makes them count;
+anything else is a person. Words of an emergency are not asked about here: its own flow does that.
 """
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from ivr.say import Unsayable, spoken
+from ivr.ends import AGENT_OF_OURS, done, end
+from ivr.place import Place, about, at_person, at_start, line_class, playable, trouble
 from schemas import flows
 from schemas.calendar import is_open
-from schemas.calls import GENERAL_QUEUE, Outcome, Route, RouteKind
 from schemas.city import City
 from schemas.flows import PERSON, RETURN, UNKNOWN, fill
-from schemas.moves import Collect, Done, Hear, Heard, Listen, Look, Move, Say, Situation
+from schemas.moves import Collect, Hear, Heard, Listen, Look, Move, Say, Situation
+from schemas.speech import ASK, EMERGENCY, NO, YES, line_of
 
 FAILURES = 2
 """So many failures anywhere and a person takes over."""
 MOST_STEPS = 60
 """Steps of one call after which the flow is believed to go round in circles."""
-
-_AGENT_OF_OURS = Route(kind=RouteKind.QUEUE, queue=GENERAL_QUEUE)
-_DIALABLE = re.compile(r"\+?[0-9]{1,23}")
-_EXTENSION = re.compile(r"[0-9]{2,8}")
+CONFIRM = "1"
+"""Key that says yes when words were not sure."""
 
 Question = flows.Menu | flows.Listen | flows.Digits
 Heeded = Question | flows.Say | flows.Notice | flows.Ending
@@ -40,55 +40,15 @@ class FlowEnded(Exception):
     """The flow was told something after it had ended; its route still holds."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where one caller is."""
-
-    city: City
-    situation: Situation
-    flow: str
-    step: str
-    values: Mapping[str, str]
-    """Variables."""
-    stack: tuple[tuple[str, str], ...] = ()
-    """Where the flows that called this one go on: (flow, step)."""
-    tries: int = 0
-    """How often this step has asked in vain."""
-    failures: int = 0
-    taken: int = 1
-    """Steps so far."""
-    pressed: str | None = None
-    """Key that cut a `say`: the answer to the question that follows at once, or how it begins."""
-    over: bool = False
-    troubles: tuple[tuple[str, str], ...] = ()
-    """What does not work as the document says, since the last move: (`flow/step`, why)."""
-
-    @property
-    def ref(self) -> str:
-        """`flow/step`."""
-        return f"{self.flow}/{self.step}"
-
-    @property
-    def now(self) -> flows.AnyStep | None:
-        """The step, or None when there is none: then a person is due."""
-        flow = self.city.flows.get(self.flow)
-        return None if flow is None else flow.steps.get(self.step)
-
-
 def begin(city: City, situation: Situation) -> tuple[Place, Move]:
     """Start the flow of the number that was dialled."""
     number = situation.number
     name = UNKNOWN if number is None else number.flow
     flow = city.flows.get(name)
-    place = Place(
-        city=city,
-        situation=situation,
-        flow=name,
-        step=PERSON if flow is None or situation.returning else flow.start,
-        values=_values(situation),
-    )
+    step = PERSON if flow is None or situation.returning else flow.start
+    place = at_start(city, situation, name, step)
     if flow is None:
-        place = _trouble(place, f"there is no flow {name[:40]!r}")
+        place = trouble(place, f"there is no flow {name[:40]!r}")
     return _enter(place)
 
 
@@ -103,7 +63,7 @@ def hear(place: Place, heard: Heard) -> tuple[Place, Move]:
     if place.troubles:
         place = replace(place, troubles=())
     if heard.failed is not None:
-        place = _trouble(place, heard.failed)
+        place = trouble(place, heard.failed)
     match place.now:
         case flows.Say(next=target):
             if heard.key is not None:
@@ -123,11 +83,11 @@ def hear(place: Place, heard: Heard) -> tuple[Place, Move]:
         case flows.Notice() | flows.Hangup() if heard.failed is not None:
             return _go(place, PERSON)
         case flows.Transfer(priority=priority) if heard.key == "0":
-            return _done(place, replace(_AGENT_OF_OURS, priority=priority))
+            return done(place, replace(AGENT_OF_OURS, priority=priority))
         case flows.Message() | flows.Hangup() if heard.key == "0":
             return _go(place, PERSON)
         case _:
-            return _end(place)
+            return end(place)
 
 
 # ---- going on
@@ -143,25 +103,29 @@ def _at(place: Place, target: str) -> Place:
         # a flow that nobody called returns to nobody
         *rest, (flow, target) = stack or ((flow, PERSON),)
         stack = tuple(rest)
-    return replace(place, flow=flow, step=target, stack=stack, tries=0, taken=place.taken + 1)
+    taken = place.taken + 1
+    return replace(place, flow=flow, step=target, stack=stack, tries=0, doubt=None, taken=taken)
 
 
 def _enter(place: Place) -> tuple[Place, Move]:
     """Run the steps that nobody hears, up to the first move."""
     while True:
         if place.taken > MOST_STEPS:
-            return _end(_person(_trouble(place, "goes round in circles")))
+            return end(at_person(trouble(place, "goes round in circles")))
         match place.now:
             case None:
-                return _end(place)
+                return end(place)
             case flows.Goto() as step:
                 place = _called(place, step)
             case flows.Hours(schedule=schedule) as step:
                 calendar = place.city.calendar
                 if schedule not in calendar.schedules:
-                    place = _trouble(place, f"there is no schedule {schedule!r}")
+                    place = trouble(place, f"there is no schedule {schedule!r}")
                 now = is_open(calendar, schedule, place.situation.at)
                 place = _at(place, step.open if now else step.closed)
+            case flows.Lookup(what="line") as step:
+                found = line_class(place.situation.number)
+                place = _at(place, step.cases.get(found, step.otherwise))
             case flows.Lookup() as step:
                 of = "" if step.of is None else fill(step.of, place.values)
                 return _deaf(place), Look(step=place.ref, what=step.what, of=of)
@@ -183,24 +147,24 @@ def _called(place: Place, step: flows.Goto) -> Place:
         return _at(place, step.to or PERSON)
     flow = place.city.flows.get(step.flow)
     if flow is None:
-        return _person(_trouble(place, f"there is no flow {step.flow!r}"))
+        return at_person(trouble(place, f"there is no flow {step.flow!r}"))
     stack = (*place.stack, (place.flow, step.then))
     taken = place.taken + 1
     return replace(place, flow=step.flow, step=flow.start, stack=stack, tries=0, taken=taken)
 
 
 def _play(place: Place, step: Heeded) -> tuple[Place, Move]:
-    wanted = step.prompts
-    if isinstance(step, Question) and place.tries and step.again:
-        wanted = step.again
-    place, prompts = _prompts(place, wanted)
+    wanted = _wanted(place, step)
+    place, prompts = playable(place, wanted)
     if not prompts:
         return _unheard(place, step, wanted=bool(wanted))
     ref = place.ref
     match step:
         case flows.Listen() if _speech(place, step):
-            said = tuple(step.intents)
-            return place, Listen(step=ref, prompts=prompts, wait=step.wait, intents=said)
+            said = step.words(place.city.register)
+            return place, Listen(
+                step=ref, prompts=prompts, wait=step.wait, key_wait=step.key_wait, intents=said
+            )
         case flows.Menu() | flows.Listen():
             return place, Hear(step=ref, prompts=prompts, wait=_wait(place, step))
         case flows.Notice():
@@ -209,6 +173,14 @@ def _play(place: Place, step: Heeded) -> tuple[Place, Move]:
             return place, Collect(step=ref, prompts=prompts, most=step.max, wait=step.wait)
         case _:
             return place, Say(step=ref, prompts=prompts)
+
+
+def _wanted(place: Place, step: Heeded) -> tuple[flows.Prompt, ...]:
+    if isinstance(step, Question) and place.tries and step.again:
+        return step.again
+    if isinstance(step, flows.Listen) and step.spoken and _speech(place, step):
+        return step.spoken
+    return step.prompts
 
 
 def _unheard(place: Place, step: Heeded, *, wanted: bool) -> tuple[Place, Move]:
@@ -221,9 +193,9 @@ def _unheard(place: Place, step: Heeded, *, wanted: bool) -> tuple[Place, Move]:
         case flows.Say(next=target):
             return _go(place, target)
         case flows.Queue() | flows.Transfer() | flows.Message():
-            return _end(place)
+            return end(place)
         case flows.Hangup() if not wanted:
-            return _end(place)
+            return end(place)
         case _:
             return _go(place, PERSON)
 
@@ -234,8 +206,11 @@ def _unheard(place: Place, step: Heeded, *, wanted: bool) -> tuple[Place, Move]:
 def _answer(place: Place, step: flows.Menu | flows.Listen, heard: Heard) -> tuple[Place, Move]:
     if heard.failed is not None:  # the caller heard nothing: asking again would be silence too
         return _go(place, PERSON)
-    if isinstance(step, flows.Listen) and heard.intent and heard.intent in step.intents:
-        return _go(place, step.intents[heard.intent])
+    if isinstance(step, flows.Listen):
+        if place.doubt is not None:
+            return _confirmed(place, step, place.doubt, heard)
+        if heard.intent and heard.intent in step.words(place.city.register):
+            return _understood(place, step, heard.intent, sure=heard.sure)
     if heard.key is not None and heard.key in step.keys:
         return _go(place, step.keys[heard.key])
     if heard.key == "0":
@@ -250,8 +225,41 @@ def _answer(place: Place, step: flows.Menu | flows.Listen, heard: Heard) -> tupl
     return _go(place, step.silence)
 
 
+def _understood(place: Place, step: flows.Listen, intent: str, *, sure: bool) -> tuple[Place, Move]:
+    """Do what the words mean, or ask whether they mean it."""
+    ask = f"{ASK}{intent}"
+    if sure or intent.startswith(EMERGENCY):
+        return _meant(place, step, intent)
+    if ask not in place.city.prompts:
+        return _again(place, step, step.otherwise)
+    # who was misheard may have an emergency, and says so now
+    emergencies = (other for other in step.intents if other.startswith(EMERGENCY))
+    return replace(place, doubt=intent, taken=place.taken + 1), Listen(
+        step=place.ref,
+        prompts=(ask,),
+        wait=step.wait,
+        key_wait=max(step.wait, step.key_wait),
+        intents=(YES, NO, *emergencies),
+    )
+
+
+def _confirmed(place: Place, step: flows.Listen, doubt: str, heard: Heard) -> tuple[Place, Move]:
+    """Go on after the caller was asked whether *doubt* was meant."""
+    if heard.key == CONFIRM or (heard.intent == YES and heard.sure):
+        return _meant(place, step, doubt)
+    if heard.intent and heard.intent.startswith(EMERGENCY) and heard.intent in step.intents:
+        return _meant(place, step, heard.intent)
+    return _go(place, PERSON)
+
+
+def _meant(place: Place, step: flows.Listen, intent: str) -> tuple[Place, Move]:
+    if (line_no := line_of(intent)) is not None:
+        place = about(place, line_no)
+    return _go(place, step.intents.get(intent) or step.lines or PERSON)
+
+
 def _speech(place: Place, step: flows.Listen) -> bool:
-    return place.situation.speech and bool(step.intents)
+    return place.situation.speech and (bool(step.intents) or step.lines is not None)
 
 
 def _wait(place: Place, step: flows.Menu | flows.Listen) -> float:
@@ -285,89 +293,3 @@ def _again(place: Place, step: Question, target: str, *, failed: bool = True) ->
         taken = place.taken + 1
         return _enter(replace(place, tries=tries, failures=failures, taken=taken))
     return _go(replace(place, failures=failures), target if failures < FAILURES else PERSON)
-
-
-# ---- the end
-
-
-def _end(place: Place) -> tuple[Place, Move]:
-    match place.now:
-        case flows.Queue() as step:
-            return _done(*_queued(place, step))
-        case flows.Transfer(to=to, priority=priority):
-            # The queue is what follows when nobody answers there.
-            person = replace(_AGENT_OF_OURS, priority=priority)
-            target = fill(to, place.values)
-            if not _DIALABLE.fullmatch(target):
-                return _done(_trouble(place, f"{target[:30]!r} cannot be dialled"), person)
-            return _done(place, replace(person, kind=RouteKind.TRANSFER, target=target))
-        case flows.Message():
-            promised = Outcome.CALLBACK_PROMISED
-            message = replace(_AGENT_OF_OURS, kind=RouteKind.MESSAGE, outcome=promised)
-            return _done(place, message)
-        case flows.Hangup(outcome=outcome) | flows.Notice(outcome=outcome):
-            return _done(place, Route(kind=RouteKind.HANGUP, outcome=flows.CLOSING[outcome]))
-        case _:
-            if place.step != PERSON:
-                place = _trouble(place, "there is no such step")
-            return _done(place, _AGENT_OF_OURS)
-
-
-def _done(place: Place, route: Route) -> tuple[Place, Move]:
-    return replace(place, over=True), Done(step=place.ref, route=route)
-
-
-def _person(place: Place) -> Place:
-    return replace(place, step=PERSON)
-
-
-def _queued(place: Place, step: flows.Queue) -> tuple[Place, Route]:
-    number = place.situation.number
-    seat_queue, seat_seconds = None, 0
-    if step.seat and number is not None and number.seat_queue and number.seat_seconds > 0:
-        seat_queue, seat_seconds = number.seat_queue, number.seat_seconds
-    skill = fill(step.skill or "", place.values)
-    if skill and skill not in place.city.skill_codes:
-        place = _trouble(place, f"nobody can have the skill {skill[:30]!r}")
-        skill = ""
-    agent = fill(step.agent or "", place.values)
-    return place, Route(
-        kind=RouteKind.QUEUE,
-        queue=step.queue,
-        skill=skill or None,
-        priority=step.priority,
-        seat_queue=seat_queue,
-        seat_seconds=seat_seconds,
-        agent=agent if _EXTENSION.fullmatch(agent) else None,
-    )
-
-
-# ---- prompts and values
-
-
-def _prompts(place: Place, wanted: tuple[flows.Prompt, ...]) -> tuple[Place, tuple[str, ...]]:
-    """Return the ids to play; what cannot be said is left out and noted."""
-    found: list[str] = []
-    for prompt in wanted:
-        try:
-            if isinstance(prompt, flows.Spoken):
-                ids = spoken(prompt.kind, fill(prompt.value, place.values))
-            else:
-                ids = (fill(prompt, place.values),)
-        except Unsayable as error:
-            place = _trouble(place, str(error))
-            continue
-        for id in ids:
-            if id in place.city.prompts:
-                found.append(id)
-            else:
-                place = _trouble(place, f"there is no prompt {id[:40]!r}")
-    return place, tuple(found)
-
-
-def _trouble(place: Place, what: str) -> Place:
-    return replace(place, troubles=(*place.troubles, (place.ref, what)))
-
-
-def _values(situation: Situation) -> Mapping[str, str]:
-    return {**flows.known_of(situation.number), "caller": situation.caller}

@@ -12,13 +12,14 @@ from typing import Protocol
 
 from ivr import flow
 from ivr.agi import Session
+from ivr.listen import Listener
 from ivr.play import Lookups, Player, Report
 from ivr.routing import attribute, facts_from
 from schemas.calls import Route, skill_queue
 from schemas.city import City
-from schemas.events import FlowFailed, FlowStarted, RouteChosen
+from schemas.events import Attributed, FlowFailed, FlowStarted, RouteChosen
 from schemas.moves import Done, Situation
-from schemas.numbers import Number
+from schemas.numbers import Attribution, Number
 from schemas.times import SHANGHAI
 
 STEP = 14
@@ -46,6 +47,8 @@ class Inbound:
     """Whether some agent has this skill, so that its queue is served."""
     clock: Callable[[], float]
     """Unix seconds."""
+    listener: Listener | None = None
+    """Speech as the service offers it; None: keys alone."""
 
     async def __call__(self, session: Session) -> None:
         """Serve one caller and leave a route in the channel."""
@@ -78,18 +81,33 @@ class Inbound:
             lookups=self.lookups,
             clock=self.clock,
             until=at + STEP,
+            listener=self.listener,
         )
         situation = Situation(
             number=found.number,
             caller=facts.caller,
             at=datetime.fromtimestamp(at, SHANGHAI),
             returning=found.number is not None and self.returning(found.number, facts.caller),
+            speech=self.listener is not None and self.listener.offered(),
         )
         place, move = flow.begin(city, situation)
+        about = found.number
         while True:
             for step, reason in place.troubles:
                 at = self.clock()
                 self.report(FlowFailed(call=facts.call, at=at, step=step, reason=reason))
+            if (number := place.situation.number) != about:
+                about = number
+                self.report(
+                    Attributed(
+                        call=facts.call,
+                        at=self.clock(),
+                        number=number,
+                        attribution=Attribution.SAID,
+                        dialled=found.dialled,
+                        chain=found.chain,
+                    )
+                )
             if isinstance(move, Done):
                 break
             place, move = flow.hear(place, await player.perform(move))

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ivr.agi import LONGEST_PROMPT, CallerGone, CommandFailed, Session
+from ivr.listen import Listener, listen
 from schemas.calls import CallId
 from schemas.city import City
 from schemas.events import NOT_ANSWERED, Event, PromptPlayed, Waited
-from schemas.moves import Collect, Heard, Look, Playing, Say
+from schemas.moves import Collect, Hear, Heard, Listen, Look, Playing, Say
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,8 @@ class Player:
     """Unix seconds."""
     until: float = 0.0
     """Unix seconds at which Asterisk takes the caller back unless we speak before."""
+    listener: Listener | None = None
+    """None: this call goes on by keys alone."""
 
     async def perform(self, move: Playing | Look) -> Heard:
         """Do *move*; what cannot be done is told in `Heard.failed`.
@@ -64,51 +67,64 @@ class Player:
         """
         if isinstance(move, Look):
             return await self._look(move)
-        await self._keep_alive(self._longest(move))
         try:
-            key = await self._play(move.step, move.prompts)
+            if isinstance(move, Listen):
+                return await listen(self, move)
+            await self.keep_alive(self._longest(move))
+            key = await self.play(move.step, move.prompts)
             match move:
                 case Say():
                     return Heard(key=key)
                 case Collect(most=most, wait=wait):
                     return Heard(digits=await self._collect(move.step, key, most, wait))
-                case _ if key is None and move.wait > 0:
-                    key = await self._wait(move.step, move.wait)
+                case Hear(wait=wait) if key is None and wait > 0:
+                    key = await self.wait(move.step, wait)
             return Heard(key=key)
         except CommandFailed as error:
             log.warning("step %s: a prompt failed: %s", move.step, error, extra={"call": self.call})
             return Heard(failed=f"a prompt could not be played: {error}")
 
-    def _longest(self, move: Playing) -> int:
-        """Return the seconds after which a controller that says nothing counts as hung."""
-        spoken = sum(self.city.prompts[p].seconds for p in move.prompts if p in self.city.prompts)
-        return round(spoken + (0 if isinstance(move, Say) else move.wait)) + SPARE
+    def seconds(self, prompt: str) -> float:
+        """Return how long *prompt* lasts; 0 when nobody knows."""
+        known = self.city.prompts.get(prompt)
+        return known.seconds if known else 0.0
 
-    async def _keep_alive(self, seconds: int) -> None:
-        await self.session.keep_alive(seconds)
-        self.until = self.clock() + seconds
+    def _longest(self, move: Say | Hear | Collect) -> float:
+        """Return the seconds that the prompts and waits of *move* take."""
+        wait = 0 if isinstance(move, Say) else move.wait
+        return sum(map(self.seconds, move.prompts)) + wait
 
-    async def _play(self, step: str, prompts: Sequence[str]) -> str | None:
+    async def keep_alive(self, seconds: float) -> None:
+        """Let Asterisk take the caller back when we say nothing for *seconds* and some to spare.
+
+        A controller that is silent for longer counts as hung.
+        """
+        limit = round(seconds) + SPARE
+        await self.session.keep_alive(limit)
+        self.until = self.clock() + limit
+
+    async def play(self, step: str, prompts: Sequence[str]) -> str | None:
+        """Play prompts one after the other and return the key that cut them."""
         key = None
         for prompt in prompts:
             began = self.clock()
             try:
                 key = await self.session.play(self.city.sound(prompt))
             except CallerGone:
-                self._played(step, prompt, began, None, left=True)
+                self.played(step, prompt, began, None, left=True)
                 raise
-            self._played(step, prompt, began, key)
+            self.played(step, prompt, began, key)
             if key is not None:
                 break
         return key
 
-    def _played(
+    def played(
         self, step: str, prompt: str, began: float, key: str | None, *, left: bool = False
     ) -> None:
+        """Tell how long *prompt*, begun at *began*, was heard; *left*: the caller hung up."""
         at = self.clock()
-        known = self.city.prompts.get(prompt)
         # a busy controller hears late of the end; nobody listens longer than the prompt lasts
-        longest = known.seconds if known and known.seconds else LONGEST_PROMPT
+        longest = self.seconds(prompt) or LONGEST_PROMPT
         seconds = round(min(max(at - began, 0.0), longest), 3)
         self.report(
             PromptPlayed(
@@ -116,17 +132,19 @@ class Player:
             )
         )
 
-    async def _wait(self, step: str, seconds: float) -> str | None:
+    async def wait(self, step: str, seconds: float) -> str | None:
+        """Return the next key, None when there is none in *seconds*."""
         began = self.clock()
         try:
             key = await self.session.wait(seconds)
         except CallerGone:
-            self._waited(step, began, None, left=True)
+            self.waited(step, began, None, left=True)
             raise
-        self._waited(step, began, key)
+        self.waited(step, began, key)
         return key
 
-    def _waited(self, step: str, began: float, key: str | None, *, left: bool = False) -> None:
+    def waited(self, step: str, began: float, key: str | None, *, left: bool = False) -> None:
+        """Tell how long the caller was waited for since *began*."""
         at = self.clock()
         seconds = round(max(at - began, 0.0), 3)
         self.report(Waited(call=self.call, at=at, step=step, seconds=seconds, key=key, left=left))
@@ -144,16 +162,16 @@ class Player:
                 entry, key = entry + str(key), None
                 if len(entry) >= most:
                     return entry
-                await self._keep_alive(round(wait) + SPARE)
+                await self.keep_alive(wait)
         except CallerGone:
             left = True
             raise
         finally:
-            self._waited(step, began, None, left=left)
+            self.waited(step, began, None, left=left)
 
     async def _look(self, move: Look) -> Heard:
         if self.until - self.clock() < LOOK_WITHIN + QUICK:
-            await self._keep_alive(SPARE)
+            await self.keep_alive(0)
         try:
             async with asyncio.timeout(LOOK_WITHIN):
                 word, found = await self.lookups(move.what, move.of, self.caller)

@@ -191,6 +191,11 @@ class Call:
     """Why the dialplan had to help itself, if it had to."""
     ticket_id: str | None = None
     transcript: str | None = None
+    """What the caller said to the flow, as recognised, one sentence after another; hostile text."""
+    intent: str | None = None
+    """What we took it to mean (`line-40`); None when nothing was said or understood."""
+    confidence: float | None = None
+    """0-1: how sure we were."""
     recording: str | None = None
     cause: int | None = None
     control: Control = Control()
@@ -228,6 +233,8 @@ class CallOut(BaseModel):
     queue: str | None
     agent: str | None
     ticket_id: str | None
-    transcript: str | None
+    transcript: str | None = Field(description="What the caller said to the flow, as recognised")
+    intent: str | None = Field(description="What it was taken to mean")
+    confidence: float | None = Field(description="0-1: how sure that was")
     recording: str | None
     timeline: list[TimelineEntry] = []

@@ -81,9 +81,30 @@ class Agi(Section):
 
 
 class Speech(Section):
-    """[speech] - the AEAP server."""
+    """[speech] - the AEAP server and its recognisers."""
 
+    enabled: bool = True
+    """Whether callers may speak; keys work always."""
+    host: IPv4Address = LOOPBACK
     port: Port = 4574
+    model: str = Field(default="auto", pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    """Name in models.toml; auto: the first for Mandarin that is here."""
+    models: Path | None = None
+    """Folder of the models; None: `models` in the state folder."""
+    workers: Annotated[int, Field(ge=0, le=256)] = 0
+    """Recogniser processes; 0: one for each core."""
+    streams: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Callers at once for one worker; 0: what the engine is known to bear."""
+    hangover: Annotated[float, Field(ge=0.2, le=3)] = 0.7
+    """Seconds of silence that end a sentence."""
+    longest: Annotated[float, Field(ge=2, le=60)] = 10.0
+    """Seconds after which a caller who goes on talking is understood by what was said so far."""
+    answer_within: Annotated[float, Field(ge=0.2, le=10)] = 1.0
+    """Seconds after the end of a sentence in which the words must be there; then keys go on."""
+    keep_audio: bool = False
+    """Keep the sound of what callers said to the flow, where calls are recorded at all."""
+    transcribe: bool = True
+    """Transcribe recordings after the calls, at the lowest priority."""
 
 
 class Web(Section):

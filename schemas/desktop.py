@@ -72,7 +72,11 @@ class ScreenPop(Message):
     started_at: str
     history: list[EarlierCall] | None = None
     open_tickets: list[OpenTicket] | None = None
-    transcript: str | None = None
+    transcript: str | None = Field(
+        default=None, description="What the caller said to the flow: recognised, not checked"
+    )
+    intent: str | None = Field(default=None, description="What it was taken to mean")
+    confidence: float | None = Field(default=None, description="0-1: how sure that was")
 
 
 class AgentState(Message):

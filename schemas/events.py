@@ -76,6 +76,25 @@ class Waited(CallEvent):
     """The caller hung up meanwhile."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said(CallEvent):
+    """The caller said something, and this is what we made of it."""
+
+    step: str
+    """`flow/step` that listened."""
+    text: str
+    """As recognised; hostile text."""
+    score: int
+    """How sure the engine is, 0-100."""
+    intent: str
+    """"" when it means nothing that was asked for."""
+    confidence: float
+    """0-1: how sure we are of the intent."""
+    engine: str
+    seconds: float
+    """From the begin of the step to the words."""
+
+
 NOT_ANSWERED = "was not answered"
 """In the reason of a failure that is the service's (its database is away), not the flow's."""
 
@@ -305,6 +324,7 @@ Event = (
     | Attributed
     | PromptPlayed
     | Waited
+    | Said
     | FlowFailed
     | MessageStarted
     | RouteChosen

@@ -16,7 +16,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from schemas.calls import GENERAL_QUEUE, Outcome
-from schemas.numbers import Number
+from schemas.numbers import Number, Register
+from schemas.speech import ASK, EMERGENCY, line_intent
 
 PERSON = "person"
 """Target that every flow may name without having such a step: an agent of ours."""
@@ -74,6 +75,10 @@ LOOKUPS: Mapping[str, Known] = {
         sets=("agent",),
     ),
     "caller": Known("whether we know the number to call back", ("known", "unknown")),
+    "line": Known(
+        "integration class of the number this call is about: as dialled, or as said",
+        ("integrated", "dual_run", "not_integrated", "unknown"),
+    ),
     "ticket": Known(
         "how far the ticket is whose number `of` says, if it is this caller's own",
         ("open", "unknown"),
@@ -226,7 +231,15 @@ class Listen(Asking):
     """Play prompts and take words or a key; without speech, keys alone."""
 
     do: Literal["listen"]
+    spoken: Prompts = Field(
+        default=(), description="Played instead of prompts while words can be recognised"
+    )
     intents: dict[Name, Target] = Field(default={}, description="Intents of phrases.tsv")
+    lines: Target | None = Field(
+        default=None,
+        description="Words about a line of the annex lead here; who dialled 12345, or a number "
+        "that is not in the register, is from then on served as if that line's had been dialled",
+    )
     wait: Wait = Field(default=3.0, description="Seconds for the first word, speech being there")
     key_wait: Wait = Field(default=0.0, description="Seconds for a key when speech is away")
 
@@ -234,7 +247,23 @@ class Listen(Asking):
     def targets(self) -> tuple[tuple[str, str], ...]:
         """Where words lead too."""
         words = tuple((f"intents.{intent}", target) for intent, target in self.intents.items())
-        return (*super().targets, *words)
+        lines = () if self.lines is None else (("lines", self.lines),)
+        return (*super().targets, *lines, *words)
+
+    @property
+    def heard(self) -> tuple[Prompt, ...]:
+        """Its prompts: without speech, with it, and again."""
+        return (*super().heard, *self.spoken)
+
+    def words(self, register: Register) -> tuple[str, ...]:
+        """Return all intents that mean something here, those of the annex's lines one by one."""
+        lines = () if self.lines is None else map(line_intent, lines_of(register))
+        return tuple(dict.fromkeys((*self.intents, *lines)))
+
+    def asks(self, register: Register) -> tuple[str, ...]:
+        """Return the prompts, there or not, that ask whether one of these was meant."""
+        doubted = (word for word in self.words(register) if not word.startswith(EMERGENCY))
+        return tuple(f"{ASK}{intent}" for intent in doubted)
 
 
 class Digits(Step):
@@ -322,7 +351,7 @@ class Lookup(Step):
     """Ask the service something and go where the answer leads."""
 
     do: Literal["lookup"]
-    what: Literal["duty", "surge", "last_agent", "caller", "ticket"]
+    what: Literal["duty", "surge", "last_agent", "caller", "line", "ticket"]
     of: Template | None = None
     cases: Annotated[dict[Name, Target], Field(min_length=1)]
     otherwise: Target = Field(default=PERSON, description="Any other answer, and none in time")
@@ -425,6 +454,14 @@ def variables(prompt: Prompt | str) -> Iterator[str]:
 def fill(text: str, values: Mapping[str, str]) -> str:
     """Return *text* with its variables filled; one that nobody knows becomes empty."""
     return VARIABLE.sub(lambda found: values.get(found[1], ""), text)
+
+
+def lines_of(register: Register) -> Mapping[int, Number]:
+    """Return the lines of the annex, each with the first of its numbers."""
+    found: dict[int, Number] = {}
+    for number in register.numbers.values():
+        found.setdefault(number.line_no, number)
+    return found
 
 
 def known_of(number: Number | None) -> dict[str, str]:

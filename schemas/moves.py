@@ -54,9 +54,11 @@ class Listen:
     step: str
     prompts: tuple[str, ...]
     wait: float
-    """Seconds until the first word."""
+    """Seconds until the first word, after the last prompt."""
+    key_wait: float
+    """Seconds until a key instead, should speech fail meanwhile."""
     intents: tuple[str, ...]
-    """What may be said here."""
+    """What may be said here; every line of the annex is named on its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +103,9 @@ class Heard:
     digits: str | None = None
     """What `Collect` took, without the #."""
     intent: str | None = None
-    """What the caller's words meant; "" for words that mean nothing to us."""
+    """What the caller's words meant; "" for words that mean nothing to us; None: no words."""
+    sure: bool = True
+    """Whether `intent` may be acted upon; else the caller is asked once whether it was meant."""
     word: str | None = None
     """Answer to `Look`."""
     found: Mapping[str, str] = field(default_factory=dict)

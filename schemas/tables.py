@@ -17,7 +17,12 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {float: Float(53), dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012
+    type_annotation_map = {  # noqa: RUF012
+        float: Float(53),
+        dict[str, Any]: JSON,
+        list[str]: JSON,
+        list[dict[str, Any]]: JSON,
+    }
 
 
 class CallRow(Base):
@@ -47,6 +52,8 @@ class CallRow(Base):
     agent: Mapped[str | None] = mapped_column(String(32))
     ticket_id: Mapped[str | None] = mapped_column(String(32))
     transcript: Mapped[str | None] = mapped_column(Text)
+    intent: Mapped[str | None] = mapped_column(String(40))
+    confidence: Mapped[float | None]
     recording: Mapped[str | None] = mapped_column(String(200))
     cause: Mapped[int | None]
 
@@ -94,6 +101,26 @@ class SwitchRow(Base):
     why: Mapped[str] = mapped_column(String(200))
 
 
+class TranscriptRow(Base):
+    """What was said in a recording, as an engine heard it; for search and for quality work."""
+
+    __tablename__ = "transcripts"
+
+    call_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    recording: Mapped[str] = mapped_column(String(200))
+    engine: Mapped[str] = mapped_column(String(64))
+    seconds: Mapped[float]
+    """Length of the recording."""
+    text: Mapped[str] = mapped_column(Text)
+    parts: Mapped[list[dict[str, Any]]]
+    """One after another: `at` and `until` in seconds of the recording, `text`, `score` 0-100."""
+    made_at: Mapped[float]
+    error: Mapped[str | None] = mapped_column(String(200))
+    """Why there is none: the recording is gone or broken; it is not tried again."""
+
+    __table_args__ = (Index("ix_transcripts_made_at", "made_at"),)
+
+
 class TicketRow(Base):
     """工单. For now its draft; its life comes with case work."""
 
@@ -110,6 +137,8 @@ class TicketRow(Base):
     attribution: Mapped[str | None] = mapped_column(String(16))
     unit: Mapped[str | None] = mapped_column(String(64))
     agent: Mapped[str | None] = mapped_column(String(32))
+    transcript: Mapped[str | None] = mapped_column(Text)
+    confidence: Mapped[float | None]
     title: Mapped[str] = mapped_column(String(200), default="")
     body: Mapped[str] = mapped_column(Text, default="")
     place: Mapped[str] = mapped_column(String(200), default="")

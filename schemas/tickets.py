@@ -79,6 +79,10 @@ class TicketOut(BaseModel):
     attribution: str | None
     unit: str | None
     agent: str | None
+    transcript: str | None = Field(
+        description="What the caller said before anybody answered: recognised, not checked"
+    )
+    confidence: float | None = Field(description="0-1: how sure its meaning was")
     title: str
     body: str
     place: str

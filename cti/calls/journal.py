@@ -162,6 +162,8 @@ def row_of(call: Call, *, node: str) -> dict[str, Any]:
         "agent": call.agent,
         "ticket_id": call.ticket_id,
         "transcript": call.transcript,
+        "intent": call.intent,
+        "confidence": call.confidence,
         "recording": call.recording,
         "cause": call.cause,
     }

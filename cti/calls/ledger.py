@@ -132,6 +132,8 @@ def call_out(row: CallRow) -> CallOut:
         agent=row.agent,
         ticket_id=row.ticket_id,
         transcript=row.transcript,
+        intent=row.intent,
+        confidence=row.confidence,
         recording=row.recording,
     )
 

@@ -37,6 +37,7 @@ from schemas.events import (
     RoomFound,
     RoomOpened,
     RouteChosen,
+    Said,
     ThirdAnswered,
     ThirdDialled,
     ThirdJoined,
@@ -48,7 +49,8 @@ from schemas.events import (
     Vanished,
     Waited,
 )
-from schemas.numbers import EMERGENCY_NUMBERS, PROBE_CALLER
+from schemas.numbers import EMERGENCY_NUMBERS, MAIN_NUMBER, PROBE_CALLER, Attribution
+from schemas.speech import NO, YES
 
 FALLBACK_QUEUE = "fallback"
 
@@ -139,7 +141,12 @@ OWED: Mapping[Outcome, str] = {
 REFUSED = frozenset({34, 42})
 """Q.850 causes of a call that Asterisk itself turned away: no circuit, congestion."""
 
-NOTES = (PromptPlayed, Waited, FlowFailed, MessageStarted, RecordingStarted, TicketOpened)
+SENTENCES = "；"
+"""Between two things that a caller said."""
+LONGEST_TRANSCRIPT = 1000
+"""Characters of what a caller said to the flow."""
+
+NOTES = (PromptPlayed, Waited, Said, FlowFailed, MessageStarted, RecordingStarted, TicketOpened)
 """Events that add a fact and leave the state alone."""
 
 
@@ -152,6 +159,10 @@ def step(call: Call, event: Event) -> tuple[Call, tuple[Command, ...]]:
     match event:
         case TicketOpened(ticket=ticket):  # the ticket may be committed after the caller hung up
             return replace(call, ticket_id=ticket), ()
+        case Said():
+            return _said(call, event), ()
+        case Attributed(attribution=Attribution.SAID):
+            return _about(call, event), ()
         case Attributed() if call.number is None:
             return _attribute(call, event), ()
         case Attributed():
@@ -214,6 +225,23 @@ def _attribute(call: Call, event: FlowStarted | Attributed) -> Call:
         dialled=event.dialled,
         chain=event.chain,
     )
+
+
+def _about(call: Call, event: Attributed) -> Call:
+    """Words tell only of a call to 12345 or to nothing we know; a number that was dialled holds."""
+    own = call.number
+    if own is not None and own.number != MAIN_NUMBER and call.attribution is not Attribution.SAID:
+        return call
+    return replace(call, number=event.number, attribution=event.attribution)
+
+
+def _said(call: Call, event: Said) -> Call:
+    """Add a sentence; a yes or no to our question leaves what the call is about alone."""
+    text = SENTENCES.join(filter(None, (call.transcript, event.text)))[:LONGEST_TRANSCRIPT]
+    said = replace(call, transcript=text or None)
+    if not event.intent or event.intent in (YES, NO):
+        return said
+    return replace(said, intent=event.intent, confidence=event.confidence)
 
 
 def _apply(call: Call, event: Event) -> tuple[Call, tuple[Command, ...]]:

@@ -301,6 +301,8 @@ def call_of(row: CallRow, register: Register, *, since: float) -> Call:
         fell_back="restart" if row.queue == "fallback" else None,
         ticket_id=row.ticket_id,
         transcript=row.transcript,
+        intent=row.intent,
+        confidence=row.confidence,
         recording=row.recording,
         cause=row.cause,
     )

@@ -24,7 +24,7 @@ _MEDIA = (
     "res_timing_timerfd", "res_sorcery_config", "res_sorcery_memory", "res_sorcery_astdb",
     "res_pjproject", "res_musiconhold", "res_rtp_asterisk", "res_format_attr_opus",
     "codec_ulaw", "codec_alaw", "codec_a_mu", "codec_resample", "format_wav", "format_pcm",
-    "format_sln", "bridge_simple", "bridge_native_rtp", "bridge_softmix", "bridge_holding",
+    "format_sln", "bridge_simple", "bridge_softmix", "bridge_holding",
     "bridge_builtin_features", "bridge_builtin_interval_features",
 )  # fmt: skip
 _SIP = (
@@ -50,6 +50,7 @@ MODULES = (
     "cel_custom", "func_db", "func_devstate", "func_import",
 )  # fmt: skip
 CARRIER_MODULES = (
-    *_MEDIA, *_SIP, "res_pjsip_outbound_registration",
+    # not ours: packets handed on as they came deafen who hears them, see docs/decisions/022
+    *_MEDIA, "bridge_native_rtp", *_SIP, "res_pjsip_outbound_registration",
     "res_pjsip_outbound_authenticator_digest", *_DIALPLAN,
 )  # fmt: skip

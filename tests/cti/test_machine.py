@@ -1,13 +1,20 @@
 """The call machine: the table, the closing word, and what must hold whatever arrives."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cti.calls import sla
-from cti.calls.machine import TRANSITIONS, ImpossibleEvent, route_of, step
+from cti.calls.machine import (
+    LONGEST_TRANSCRIPT,
+    TRANSITIONS,
+    ImpossibleEvent,
+    route_of,
+    step,
+)
 from schemas.calls import AgentId, Call, CallId, Outcome, Route, RouteKind, State
 from schemas.commands import Command, OpenTicket, PromiseCallback
 from schemas.events import (
@@ -26,6 +33,7 @@ from schemas.events import (
     QueueLeft,
     RecordingStarted,
     RouteChosen,
+    Said,
     TicketOpened,
     TransferAnswered,
     TransferDialled,
@@ -412,3 +420,61 @@ def test_the_table_alone_decides_what_is_impossible(events: list[Event]) -> None
         else:
             with pytest.raises(ImpossibleEvent):
                 step(call, event)
+
+
+# ---- what the caller said to the flow
+
+
+MAIN = replace(LINE, number="12345", line_no=1, hotline="市长公开电话", flow="main")
+
+
+def said(text: str, intent: str, confidence: float = 0.9) -> Said:
+    return Said(
+        call=ID, at=2.0, step="main/greet", text=text, score=80, intent=intent,
+        confidence=confidence, engine="whisper-base", seconds=3.0,
+    )  # fmt: skip
+
+
+def about(number: Number = LINE) -> Attributed:
+    how = Attribution.SAID
+    return Attributed(call=ID, at=2.0, number=number, attribution=how, dialled=number.number)
+
+
+def called(number: Number | None, how: Attribution) -> FlowStarted:
+    return replace(flow(), number=number, attribution=how, dialled="12345")
+
+
+def test_what_was_said_is_kept_with_what_it_meant() -> None:
+    call, commands = played(flow(), said("有人占地", "line-3", 0.7))
+    assert (call.transcript, call.intent, call.confidence) == ("有人占地", "line-3", 0.7)
+    assert (call.state, commands) == (State.FLOW, [])
+
+
+def test_yes_to_our_question_leaves_what_it_is_about() -> None:
+    call, _ = played(flow(), said("有人占地", "line-3", 0.5), said("对", "yes"), said("", ""))
+    assert (call.transcript, call.intent, call.confidence) == ("有人占地；对", "line-3", 0.5)
+
+
+def test_a_caller_who_talks_and_talks_fills_no_more_than_its_place() -> None:
+    call, _ = played(flow(), *(said("说" * 190, "line-3") for _ in range(9)))
+    assert len(call.transcript or "") == LONGEST_TRANSCRIPT
+
+
+def test_words_that_come_after_the_hang_up_are_kept() -> None:
+    call, _ = played(flow(), hung_up(2.0), said("有人占地", "line-3"))
+    assert (call.state, call.transcript) == (State.ENDED, "有人占地")
+
+
+def test_words_tell_what_a_call_to_12345_is_about() -> None:
+    call, _ = played(called(MAIN, Attribution.DID), about())
+    assert (call.number, call.attribution, call.dialled) == (LINE, Attribution.SAID, "12345")
+    other = replace(LINE, number="12320", line_no=4)
+    assert step(call, about(other))[0].number == other, "what was said last"
+    unknown, _ = played(called(None, Attribution.UNKNOWN), about())
+    assert (unknown.number, unknown.attribution) == (LINE, Attribution.SAID)
+
+
+def test_a_number_that_was_dialled_holds_whatever_is_said() -> None:
+    dialled = replace(LINE, number="12320", line_no=4)
+    call, _ = played(called(dialled, Attribution.DID), about())
+    assert (call.number, call.attribution) == (dialled, Attribution.DID)

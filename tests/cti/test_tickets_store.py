@@ -37,6 +37,8 @@ def a_call(id: str, caller: str | None = "09173260000") -> Call:
         caller=caller,
         number=LINE,
         attribution=Attribution.DIVERSION,
+        transcript="我家停水两天了",
+        confidence=0.86,
     )
 
 
@@ -52,6 +54,7 @@ async def test_a_draft_carries_what_the_call_knows(sessions: Sessions) -> None:
     assert (ticket.call_id, ticket.caller, ticket.agent) == ("n1-1", "09173260000", "1001")
     assert (ticket.number, ticket.hotline, ticket.unit) == ("12319", "城管热线", "urban")
     assert (ticket.attribution, ticket.state) == ("diversion", TicketState.DRAFT)
+    assert (ticket.transcript, ticket.confidence) == ("我家停水两天了", 0.86)
 
 
 async def test_a_call_has_one_ticket_however_often_it_is_opened(sessions: Sessions) -> None:

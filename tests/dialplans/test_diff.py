@@ -103,7 +103,7 @@ def test_a_change_deep_in_a_menu_is_found(old: Side, folder: Path) -> None:
 def test_other_opening_hours_are_told_for_the_hours_between(old: Side, folder: Path) -> None:
     edit(folder, "calendar.toml", "14:00-18:00", "14:00-17:30")
     changes = compare(old, folder)
-    silent = [call for call in changes.calls if not call.keys]
+    silent = [call for call in changes.calls if not call.keys and not call.condition]
     call = only(tuple(silent))
     assert call.when == "workday, after-rest, makeup 17:30-18:00"
     assert len(call.numbers) == 10
@@ -207,9 +207,13 @@ def test_numbers_that_come_go_and_change_are_told(old: Side, folder: Path) -> No
         ("12343", "removed"), ("12369", "changed"), ("12399", "added"),
     ]  # fmt: skip
     assert changes.numbers[1]["fields"] == {"seat_seconds": ["10", "20"]}
-    call = only(changes.calls)
-    assert (call.numbers, call.when) == (("12369",), OFFICE)
-    assert call.new.route.endswith("after 20 s")
+    seat, *said = sorted(changes.calls, key=lambda call: call.say)
+    assert (seat.numbers, seat.when, seat.say) == (("12369",), OFFICE, "")
+    assert seat.new.route.endswith("after 20 s")
+    assert [(call.numbers, call.say, call.old.skill, call.new.skill) for call in said] == [
+        (("12345",), "line-2", "minzheng", "skill-night"),
+        (("12345",), "line-48", "skill-night", "zhujian"),
+    ]  # fmt: skip
 
 
 def test_a_number_that_gets_another_flow_is_told(old: Side, folder: Path) -> None:
@@ -218,6 +222,26 @@ def test_a_number_that_gets_another_flow_is_told(old: Side, folder: Path) -> Non
     silent = [call for call in changes.calls if not call.keys and not call.condition]
     assert {call.numbers for call in silent} == {("12328",)}
     assert silent[0].new.route == "queue:citizens"
+
+
+def test_what_words_lead_to_is_told(old: Side, folder: Path) -> None:
+    edit(folder, "flows/main.yaml", "scope-7: scope_7", "scope-7: before")
+    edit(folder, "flows/said.yaml", 'agents: {do: queue, skill: "{unit}"}', "agents: {do: queue}")
+    edit(folder, "flows/emergency_119.yaml", '"no": agents', '"no": sure')
+    changes = compare(old, folder)
+    assert {call.condition for call in changes.calls} == {"words are understood"}
+    found = {call.say: call for call in changes.calls}
+    assert found["scope-7"].old.heard == ("greeting-spoken", "scope-7")
+    assert found["scope-7"].new.route == "queue:citizens"
+    assert (found["line-1"].old.skill, found["line-1"].new.skill) == ("zhengfuban", None)
+    assert found.keys() == {"scope-7", "line-1"}  # a second answer is not tried
+
+
+def test_who_is_listened_to_may_be_greeted_otherwise(old: Side, folder: Path) -> None:
+    edit(folder, "flows/main.yaml", "spoken: [greeting-spoken]", "spoken: [unknown-number]")
+    call = only(compare(old, folder).calls)
+    assert (call.condition, call.keys, call.say) == ("words are understood", "", "")
+    assert (call.old.heard, call.new.heard) == (("greeting-spoken",), ("unknown-number",))
 
 
 def test_numbers_outside_the_register_are_tried_too(old: Side, folder: Path) -> None:

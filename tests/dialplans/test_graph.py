@@ -73,7 +73,7 @@ def test_12345_is_drawn_with_its_greeting_its_keys_and_its_bold_way(city: City) 
     assert "您好，宝鸡一二三四五热线" in box(found, "greet").text
     ways = lines(found)
     assert ("greet", "services", "按 9", False) in ways
-    assert ("greet", "before", "播完 / 说“人工”", True) in ways
+    assert ("greet", "before", "播完 / 说“人工”“投诉”…", True) in ways
     bold = [(line.start, line.end) for line in found.lines if line.silent]
     assert bold == [
         ("(start)", "greet"), ("greet", "before"), ("before", "night"), ("night", "night_seats"),

@@ -234,3 +234,42 @@ def test_a_text_that_was_changed_after_its_sound_was_made_is_warned_of(city: Pat
     (found,) = warnings(city, today=date(2026, 6, 1))
     assert (found.line, found.key) == (2, "greeting")
     assert "callers hear the old text" in found.reason
+
+
+# ---- what callers may say
+
+
+def without(file: Path, *begins: str) -> None:
+    """Take the lines out of *file* that begin so."""
+    lines = file.read_text("utf-8").splitlines(keepends=True)
+    file.write_text("".join(line for line in lines if not line.startswith(begins)), "utf-8")
+
+
+def test_what_nobody_can_be_asked_about_is_worth_a_look(city: Path) -> None:
+    without(
+        city / "prompts.tsv", "ask-dialect\t", "ask-line-3\t", "ask-line-40\t", "ask-complaint\t"
+    )
+    text = (city / "flows" / "main.yaml").read_text("utf-8").splitlines()
+    lines, dialect = text.index("    lines: said") + 1, text.index("      dialect: dialect") + 1
+    found = warnings(city, today=SUMMER)
+    assert [(Path(w.file).name, w.line, w.key) for w in found] == [
+        ("main.yaml", lines, "steps.greet.lines"),
+        ("main.yaml", dialect, "steps.greet.intents.dialect"),
+    ]
+    assert found[0].reason.endswith("there is no prompt ask-line-3 ask-line-40")
+
+
+def test_lines_without_words_are_worth_a_look(city: Path) -> None:
+    gone = [f"line-{n}" for n in (2, 3, 5, 7, 11, 13, 17, 19)]
+    without(city / "phrases.tsv", *(f"{intent}\t" for intent in gone))
+    (found,) = warnings(city, today=SUMMER)
+    assert (Path(found.file).name, found.key) == ("phrases.tsv", "intent")
+    assert found.reason.startswith("no words for line-2 line-3 line-5 line-7 line-11 line-13 and 2")
+
+
+def test_without_a_flow_that_listens_for_lines_nothing_is_missed(city: Path) -> None:
+    main = city / "flows" / "main.yaml"
+    main.write_text(main.read_text("utf-8").replace("    lines: said\n", ""), "utf-8")
+    without(city / "phrases.tsv", "line-")
+    without(city / "prompts.tsv", "ask-line-")
+    assert warnings(city, today=SUMMER) == ()

@@ -137,10 +137,15 @@ ASKING = {
 KINDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "say": {"prompts": PROMPTS, "next": STEPS},
     "menu": ASKING,
-    "listen": ASKING | {"intents": st.dictionaries(st.sampled_from(["agent", "progress"]), STEPS)},
+    "listen": ASKING | {
+        "intents": st.dictionaries(
+            st.sampled_from(["agent", "progress", "yes", "emergency-110", "line-40"]), STEPS
+        ),
+        "spoken": st.just([]) | PROMPTS, "lines": st.one_of(st.none(), st.none(), st.none(), STEPS),
+    },
     "digits": {"prompts": PROMPTS, "into": st.just("entry"), "next": STEPS, "failed": STEPS},
-    "queue": {"skill": st.sampled_from(["{unit}", "skill-night", "skill-night", "skill-x"])},
-    "transfer": {"to": st.sampled_from([*["110"] * 5, "{onward}", "12345", "{entry}"])},
+    "queue": {"skill": st.sampled_from(["{unit}", *["skill-night"] * 5, "skill-x"])},
+    "transfer": {"to": st.sampled_from([*["95598"] * 4, "110", "{onward}", "12345", "{entry}"])},
     "notice": {"prompts": PROMPTS, "keys": KEYS},
     "lookup": {"what": st.just("duty"), "cases": st.fixed_dictionaries({"away": STEPS})},
     "hours": {"schedule": st.sampled_from(["office", "night"]), "open": STEPS, "closed": STEPS},
@@ -170,7 +175,7 @@ def a_flow(name: str, steps: dict[str, Any]) -> str:
 
 def _targets(step: dict[str, Any]) -> Iterator[str]:
     for key, value in step.items():
-        if key in ("next", "silence", "otherwise", "failed", "then", "open", "closed"):
+        if key in ("next", "silence", "otherwise", "failed", "then", "open", "closed", "lines"):
             yield str(value)
         elif key in ("keys", "intents", "cases"):
             yield from value.values()
@@ -180,7 +185,11 @@ ANSWERS = st.builds(
     Heard,
     key=st.none() | st.sampled_from([*"0123456789*#"]),
     digits=st.none() | st.text(string.digits, max_size=21),
-    intent=st.none() | st.sampled_from(["", "agent", "progress"]),
+    intent=st.none()
+    | st.sampled_from(
+        ["", "agent", "progress", "yes", "no", "emergency-110", "line-40", "line-41", "line-2"]
+    ),
+    sure=st.booleans(),
     word=st.none() | st.sampled_from(["away", "free", "busy", "known", "on", "open"]),
     found=st.just({"agent": "8001", "ticket": "BJ20260101-000001"}),
     failed=st.none() | st.just("prompt"),

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from dialplans import paths
-from dialplans.paths import By, Clock, Lasting, Way
+from dialplans import lasting, paths
+from dialplans.lasting import Clock, Lasting
+from dialplans.paths import By, Way
 from dialplans.references import EXAMPLES
 from ivr.say import KINDS, PIECES, spoken
 from schemas import flows
@@ -33,6 +34,20 @@ def second_each(step: flows.Step) -> float:
 
 def clock(found: Mapping[str, Flow], *, rare: bool = False) -> Clock:
     return Clock(found, cost=second_each, rare=rare)
+
+
+def test_who_is_asked_back_may_take_longer_than_who_is_silent() -> None:
+    found = {"main": made(a=asking(silence="b"), b=SAY | {"next": "c"}, c=QUEUE)}
+
+    def asked_back(step: flows.Step) -> float:
+        return 5.0 if isinstance(step, flows.Menu) else 0.0
+
+    clock = Clock(found, cost=second_each, rare=False, doubt=asked_back)
+    assert clock.longest("main", "a").end == Lasting(5.0, ((("main", "a + ask"), 5.0),))
+    short = Clock(found, cost=second_each, rare=False, doubt=lambda _: 1.0)
+    assert short.longest("main", "a").end == Lasting(
+        3.0, ((("main", "a"), 1.0), (("main", "b"), 1.0), (("main", "c"), 1.0))
+    )
 
 
 def test_ways_are_chosen_failed_or_free() -> None:
@@ -141,7 +156,7 @@ def test_flows_longer_than_pythons_stack_and_doubling_ones_are_measured() -> Non
     way = clock(found).longest("f99", "a").back
     assert way is not None
     assert way.seconds == 200 * 2.0**99
-    assert len(way.parts) == paths.MOST_PARTS
+    assert len(way.parts) == lasting.MOST_PARTS
 
 
 def test_the_examples_of_values_can_all_be_said_and_need_every_piece() -> None:

@@ -14,42 +14,29 @@ import pytest
 
 from dialplans import simulate, walks, windows
 from dialplans.city import load
-from dialplans.simulate import Case, Conditions, Press, Walk
+from dialplans.simulate import Case, Press
 from hotline import cli, tell, trying
 from hotline.lookups import DIALABLE
-from ivr import flow
 from schemas.calendar import Calendar, Override, Schedule, is_open
 from schemas.city import City, Spoken
 from schemas.errors import Invalid
-from schemas.phrases import meaning
 from schemas.times import SHANGHAI
+from tests.dialplans.trial import MORNING, walk
 
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "simulate" / "all.tsv"
+SPEECH = GOLDEN.with_name("speech.tsv")
 BAOJI = ROOT / "dialplans" / "baoji"
 FIRST_DAY = date(2026, 1, 1)
 """The table is of the days from this one on: all of that year's holidays are known."""
 NIGHT = datetime(2026, 10, 2, 3, tzinfo=SHANGHAI)
-MORNING = datetime(2026, 10, 9, 9, tzinfo=SHANGHAI)
 
 
 @pytest.fixture(scope="module")
 def city() -> City:
     return load(BAOJI)
-
-
-def walk(city: City, number: str, keys: str = "", **more: Any) -> Walk:
-    case = Case(
-        number=number,
-        at=more.pop("at", MORNING),
-        keys=simulate.presses(keys),
-        caller=more.pop("caller", simulate.CALLER),
-        say=more.pop("say", None),
-        conditions=Conditions(**more),
-    )
-    return simulate.walk(city, flow, case)
 
 
 # ---- the table of everything
@@ -63,6 +50,21 @@ def test_every_number_in_every_window_goes_where_the_reviewed_table_says(city: C
     if os.environ.get("HOTLINE_GOLDEN") == "write":
         GOLDEN.write_text(text, "utf-8")
     assert text == GOLDEN.read_text("utf-8")
+
+
+def test_with_speech_who_says_nothing_goes_the_same_way(city: City) -> None:
+    """As the second table says: other greetings, other waits, and a person in time."""
+    like = Case(number="", at=MORNING, speech=True)
+    found = trying.everything(city, like, number=None, today=FIRST_DAY)
+    text = trying.tsv(found.rows())
+    if os.environ.get("HOTLINE_GOLDEN") == "write":
+        SPEECH.write_text(text, "utf-8")
+    assert text == SPEECH.read_text("utf-8")
+    assert all(one.person_after is not None for _, one in found.pairs)
+    assert max(one.person_after or 0.0 for _, one in found.pairs) <= 15
+    without = trying.everything(city, replace(like, speech=False), number=None, today=FIRST_DAY)
+    ways = [[(one.route, one.end) for _, one in some.pairs] for some in (found, without)]
+    assert ways[0] == ways[1]
 
 
 def test_the_table_holds_every_walk(city: City) -> None:
@@ -175,31 +177,6 @@ def test_an_entry_ends_by_itself_when_it_is_as_long_as_it_may_be(city: City) -> 
 
 
 @pytest.mark.parametrize(
-    ("words", "skill", "end"),
-    [
-        ("我想说陕西话，可以吗", "skill-dialect", "main/dialect"),
-        ("着火了！", None, "emergency_119/agents"),
-        ("今天天气不错", None, "main/agents"),
-    ],
-)
-def test_words_lead_where_their_intent_does(
-    city: City, words: str, skill: str | None, end: str
-) -> None:
-    found = walk(city, "12345", say=words)
-    assert (found.route.skill, found.end) == (skill, end)
-    assert found.stages[0].answer.startswith(f"“{words}”")
-    assert found.stages[0].waited == len(words) * simulate.SPEAKING
-    assert not found.unsaid
-
-
-def test_words_and_keys_that_nothing_asked_for_are_named(city: City) -> None:
-    found = walk(city, "12336", "<0<7-", say="投诉")
-    told = trying.closing(found, 15)
-    assert "nothing asked for the keys <7-" in told
-    assert any("nothing listened" in line for line in told)
-
-
-@pytest.mark.parametrize(
     ("conditions", "keys", "heard", "route"),
     [
         ({"duty": "away"}, "-1", ("greeting", "away", "leave-message"), "message"),
@@ -266,24 +243,6 @@ def test_keys_are_written_as_they_are_read() -> None:
 def test_what_is_no_key_is_named(text: str) -> None:
     with pytest.raises(ValueError, match="is no key"):
         simulate.presses(text)
-
-
-PHRASES = {"fire": ("着火",), "complaint": ("投诉", "投诉 着火"), "agent": ("人工", "")}
-
-
-@pytest.mark.parametrize(
-    ("text", "intent"),
-    [
-        ("我家 着火 了", "fire"),
-        ("投诉！着火", "complaint"),  # the longest decides
-        ("着火，转人工", "fire"),  # of two as long as each other, the first that was said
-        ("人工，着火", "agent"),
-        ("你好", ""),
-        ("", ""),
-    ],
-)
-def test_words_mean_the_longest_phrase_they_hold(text: str, intent: str) -> None:
-    assert meaning(text, PHRASES, ["agent", "fire", "complaint", "nothing-is-known"]) == intent
 
 
 @pytest.mark.parametrize(

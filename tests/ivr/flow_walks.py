@@ -1,6 +1,6 @@
 """A small city whose flows a test writes, and walks through them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,10 @@ SILENCE, FAILED = Heard(), Heard(failed="no sound")
 GENERAL = Route(kind=RouteKind.QUEUE, queue="citizens")
 AGENT = Done(step="", route=GENERAL)
 """Somebody of ours; which step said so is left out, see `walk`."""
-PROMPTS = ("hello", "ask", "again", "bye", "notice-x", *(f"n-{n}" for n in range(100)))
+PROMPTS = (
+    "hello", "ask", "again", "bye", "spoken", "notice-x", "ask-progress", "ask-line-7",
+    *(f"n-{n}" for n in range(100)),
+)  # fmt: skip
 CALENDAR = Calendar.model_validate(
     {
         "schedules": {
@@ -48,11 +51,16 @@ def number(**more: Any) -> Number:
     return Number(**usual | more)
 
 
-def city(*flows: Flow, of: Number | None = None) -> City:
-    known = of or number()
+def words(intent: str, *, sure: bool = True) -> Heard:
+    """Return what the caller said, as it was understood."""
+    return Heard(intent=intent, sure=sure)
+
+
+def city(*flows: Flow, of: Number | None = None, others: Iterable[Number] = ()) -> City:
+    known = {one.number: one for one in (of or number(), *others)}
     return City(
         folder=Path("nowhere"),
-        register=Register(MappingProxyType({known.number: known})),
+        register=Register(MappingProxyType(known)),
         flows={f.flow: f for f in flows},
         calendar=CALENDAR,
         prompts={id: Spoken(id, 1.0) for id in PROMPTS},

@@ -17,7 +17,9 @@ from ivr.agi_wire import (
     Misuse,
     Reply,
     State,
+    Words,
     encode,
+    recognised,
 )
 
 pytestmark = pytest.mark.unit
@@ -241,3 +243,52 @@ def test_broken_utf8_is_replaced() -> None:
 def test_a_result_is_a_number_or_none(result: str) -> None:
     reply = Reply(200, result)
     assert reply.number is None or isinstance(reply.number, int)
+
+
+# ---- what a recogniser heard
+
+
+def heard(rest: str) -> Words | None:
+    """Return the result in a `(speech)` reply that goes on with *rest*."""
+    wire = opened()
+    wire.send("SPEECH RECOGNIZE", "x", 1)
+    wire.receive(f"200 result=1 (speech) endpos=0 {rest}\n".encode())
+    reply = wire.next()
+    assert isinstance(reply, Reply)
+    return recognised(reply)
+
+
+@given(
+    text=st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\n")),
+    score=st.integers(-1, 100),
+    grammar=st.from_regex(r"[a-z]{0,12}", fullmatch=True),
+)
+def test_whatever_was_said_is_the_text_and_nothing_else(
+    text: str, score: int, grammar: str
+) -> None:
+    rest = f'results=1 score0={score} text0="{text}" grammar0={grammar}'
+    assert heard(rest) == Words(text, score, grammar)
+
+
+@pytest.mark.parametrize(
+    ("rest", "found"),
+    [
+        ("results=0 ", None),
+        ("", None),
+        ("results=1 ", None),
+        ('results=1 score0=1 text0="a" grammar0=b c', None),
+        ('results=1 score0=1 text0="a', None),
+        ('results=2 score0=1 text0="a" grammar0=b score1=2 text1="c" grammar1=d',
+         Words("a", 1, "b")),
+        ('results=2 score0=1 text0="a" grammar0=b', None),
+    ],
+)  # fmt: skip
+def test_of_several_results_the_newest_counts_and_of_none_none(
+    rest: str, found: Words | None
+) -> None:
+    assert heard(rest) == found
+
+
+def test_a_reply_about_something_else_holds_no_words() -> None:
+    rest = 'endpos=0 results=1 score0=1 text0="a" grammar0=b'
+    assert recognised(Reply(200, "1", "timeout", rest=rest)) is None

@@ -6,7 +6,7 @@ import pytest
 
 from ivr.flow import FAILURES, MOST_STEPS
 from schemas.calls import Route
-from schemas.moves import Collect, Done, Hear, Heard, Listen, Look, Say
+from schemas.moves import Collect, Done, Hear, Heard, Look, Say
 from tests.ivr.flow_walks import (
     AGENT,
     ASKED,
@@ -174,18 +174,7 @@ def test_a_menu_entered_anew_has_all_its_tries_again() -> None:
     assert found[-1] == Done(step="f/one", route=queue(queue="one"))
 
 
-# ---- listen
-
-
-def test_with_speech_words_and_keys_are_taken() -> None:
-    asked = Listen(step="f/a", prompts=("ask",), wait=2.5, intents=("yes",))
-    steps = {"a": LISTEN, **ENDS}
-    assert moves(steps, speech=True) == [asked]
-    assert end(steps, Heard(intent="yes"), speech=True) == queue(queue="two")
-    assert end(steps, key("1"), speech=True) == queue(queue="one")
-    assert moves(steps, Heard(intent=""), speech=True) == [asked, asked]
-    assert moves(steps, Heard(intent="no"), Heard(intent=""), speech=True) == [asked, asked, AGENT]
-    assert moves(steps, SILENCE, Heard(intent=""), speech=True) == [asked, asked, AGENT]
+# ---- listen without speech; with it, see test_flow_words
 
 
 @pytest.mark.parametrize(("more", "speech"), [({}, False), ({"intents": {}}, True)])

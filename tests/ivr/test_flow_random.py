@@ -20,6 +20,7 @@ from tests.ivr.flow_walks import (
     key,
     number,
     situation,
+    words,
 )
 
 pytestmark = pytest.mark.unit
@@ -62,8 +63,11 @@ any_step = st.one_of(
     st.fixed_dictionaries({"do": st.just("say"), "prompts": some, "next": targets}),
     st.fixed_dictionaries({"do": st.just("menu"), **asking}),
     st.fixed_dictionaries({
-        "do": st.just("listen"), **asking, "key_wait": wait,
-        "intents": st.dictionaries(st.sampled_from(["yes", "no"]), targets),
+        "do": st.just("listen"), **asking, "key_wait": wait, "spoken": any_number_of,
+        "intents": st.dictionaries(
+            st.sampled_from(["yes", "no", "progress", "emergency-110", "line-7"]), targets
+        ),
+        "lines": st.none() | targets,
     }),
     st.builds(
         entry_step, st.integers(1, 20), st.integers(0, 5), prompts=some, again=any_number_of,
@@ -97,13 +101,19 @@ any_step = st.one_of(
         {"do": st.just("goto"), "flow": st.sampled_from(["f", "g", "gone"]), "then": targets}
     ),
 )  # fmt: skip
+YES = (words("yes"), key("1"), words("emergency-110"), words("emergency-110", sure=False))
+"""What answers a doubt, or is no answer to it."""
 any_flow = st.dictionaries(st.sampled_from(NAMES), any_step, min_size=1)
 any_heard = st.one_of(
     st.just(SILENCE),
     st.just(FAILED),
     st.builds(key, st.sampled_from("0123456789*#")),
     st.builds(lambda d: Heard(digits=d), st.text("0123456789*x", max_size=21)),
-    st.builds(lambda i: Heard(intent=i), st.sampled_from(["", "yes", "no", "maybe"])),
+    st.builds(
+        lambda intent, sure: words(intent, sure=sure),
+        st.sampled_from(["", "yes", "no", "maybe", "progress", "emergency-110", "line-7"]),
+        st.booleans(),
+    ),
     st.builds(
         lambda w, a: Heard(word=w, found={"agent": a, "ticket": a}),
         st.sampled_from(["free", "busy", "on", "off", "open", "known", "odd"]),
@@ -144,7 +154,16 @@ def test_every_flow_ends_soon_and_somebody_is_reached_unless_the_document_hangs_
             assert move.prompts
         last = heard[told % len(heard)]
         told += 1
+        doubt = place.doubt
         place, move = hear(place, last)
+        if place.doubt is not None:  # nothing is done before it is clear that it was meant
+            assert doubt is None
+            assert not last.sure
+            assert isinstance(move, Listen)
+            assert move.prompts == (f"ask-{last.intent}",)
+        elif doubt is not None and last not in YES:
+            assert isinstance(move, Done)
+            assert place.step == PERSON
     with pytest.raises(FlowEnded):
         hear(place, SILENCE)
     route, step = move.route, place.now

@@ -7,43 +7,25 @@ from typing import Any
 
 import pytest
 
-from ivr.inbound import Inbound, variables
+from ivr.inbound import variables
 from schemas.calendar import Calendar
-from schemas.calls import CallId, Route, RouteKind
+from schemas.calls import Route, RouteKind
 from schemas.city import City
-from schemas.events import Event, FlowFailed, FlowStarted, PromptPlayed, RouteChosen, Waited
-from schemas.numbers import Attribution, Number
+from schemas.events import (
+    FlowFailed,
+    FlowStarted,
+    PromptPlayed,
+    RouteChosen,
+    Waited,
+)
+from schemas.numbers import Attribution
 from tests.ivr.flow_walks import flow
+from tests.ivr.inbound_script import ID, Script
 
 pytestmark = pytest.mark.unit
 
 Block = Callable[..., bytes]
 Clock = Any
-ID = CallId("n1-1795398938.1")
-
-
-class Script:
-    """The script with ports that remember."""
-
-    def __init__(self, city: City, clock: Clock, *, returning: bool = False) -> None:
-        self.events: list[Event] = []
-        self.asked: list[tuple[str, str]] = []
-        self._answer = returning
-        self.run = Inbound(
-            city=lambda: city,
-            report=self.events.append,
-            lookups=self.lookup,
-            staffed=lambda skill: True,
-            returning=self.returning,
-            clock=clock,
-        )
-
-    def returning(self, number: Number, caller: str, /) -> bool:
-        self.asked.append((number.number, caller))
-        return self._answer
-
-    async def lookup(self, what: str, of: str, caller: str, /) -> tuple[str, dict[str, str]]:
-        raise LookupError(what)
 
 
 async def test_a_call_to_12345_takes_four_commands(

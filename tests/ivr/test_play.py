@@ -144,7 +144,7 @@ async def test_how_long_a_prompt_was_heard_is_measured_and_never_longer_than_it_
         ([hear("a", wait=3.5)], ["13"]),
         ([hear("a"), say("b")], ["12", "7"]),
         ([collect("a", "b")], ["15"]),
-        ([Listen(step="f/l", prompts=("a",), wait=2.0, intents=("x",))], ["11"]),
+        ([Listen(step="f/l", prompts=("a",), wait=9.0, key_wait=2.0, intents=("x",))], ["11"]),
     ],
 )
 async def test_the_time_limit_covers_each_step_with_five_seconds_to_spare(
@@ -165,7 +165,7 @@ async def test_the_time_limit_covers_each_step_with_five_seconds_to_spare(
         (hear(), {"WAIT": "200 result=35\n"}, Heard(key="#"), [("f/h", "#")]),
         (say("a"), {}, Heard(), [("a", None)]),
         (say(), {}, Heard(), []),
-        (Listen(step="f/l", prompts=("a",), wait=2.0, intents=("x",)),
+        (Listen(step="f/l", prompts=("a",), wait=9.0, key_wait=2.0, intents=("x",)),
          {"WAIT FOR DIGIT 2000": "200 result=49\n"}, Heard(key="1"), [("a", None), ("f/l", "1")]),
     ],
 )  # fmt: skip

@@ -11,6 +11,7 @@ from tests.real import whole
 
 CITIZEN, AGENT, THIRD, BOSS = 400.0, 700.0, 1100.0, 1600.0
 """Hertz."""
+_NAMES = {CITIZEN: "citizen", AGENT: "agent", THIRD: "third", BOSS: "boss"}
 EDGE = 0.25
 """Seconds cut from both ends of a moment: clocks and packets do not agree to the frame."""
 STEP = 0.1
@@ -32,6 +33,33 @@ async def moment(seconds: float = 1.2) -> Moment:
     return Moment(began, time.time())
 
 
+@dataclass(frozen=True)
+class Heard:
+    """What was wanted of a moment, and what was there; true when they are the same."""
+
+    wanted: tuple[float, ...]
+    looks: Mapping[float, Sequence[bool]]
+    """By tone, whether it was there, one look after the other."""
+
+    def part(self, tone: float) -> float:
+        """Return the part of the looks in which the tone was there, 0-1."""
+        return sum(self.looks[tone]) / len(self.looks[tone])
+
+    def __bool__(self) -> bool:
+        return all(
+            (self.part(tone) > 0.8) if tone in self.wanted else (self.part(tone) < 0.2)
+            for tone in self.looks
+        )
+
+    def __repr__(self) -> str:
+        wanted = " and ".join(_NAMES[tone] for tone in self.wanted) or "none"
+        there = ", ".join(
+            f"{_NAMES[tone]} {''.join('#' if look else '.' for look in looks)}"
+            for tone, looks in self.looks.items()
+        )
+        return f"<wanted: {wanted}; heard, each {STEP:g} s: {there}>"
+
+
 @dataclass
 class Ear:
     """What one telephone heard."""
@@ -39,29 +67,25 @@ class Ear:
     file: Path
     since: float
     """Unix seconds of its first sample."""
-    _samples: Sequence[int] = field(default=())
+    _samples: Sequence[int] = field(default=(), repr=False)
 
     async def load(self) -> None:
         """Read it, once the telephone has hung up."""
         self._samples = await whole.samples(self.file)
 
-    def heard(self, at: Moment) -> Mapping[float, float]:
-        """Return by tone the part of the moment in which it was there, 0-1."""
+    def looks(self, at: Moment) -> Mapping[float, Sequence[bool]]:
+        """Return by tone whether it was there, in each look at the moment."""
         first = round((at.began - self.since + EDGE) * 8000)
         last = round((at.ended - self.since - EDGE) * 8000)
         assert 0 <= first < last <= len(self._samples) + 1600, (first, last, len(self._samples))
         size = round(STEP * 8000)
         looks = [self._samples[i : i + size] for i in range(first, last - size + 1, size)]
         assert looks
-        return {
-            tone: sum(_has(look, tone) for look in looks) / len(looks)
-            for tone in (CITIZEN, AGENT, THIRD, BOSS)
-        }
+        return {tone: [_has(look, tone) for look in looks] for tone in _NAMES}
 
-    def only(self, at: Moment, *tones: float) -> bool:
+    def only(self, at: Moment, *tones: float) -> Heard:
         """Tell whether exactly these tones were there, all the time."""
-        there = self.heard(at)
-        return all((part > 0.8) if tone in tones else (part < 0.2) for tone, part in there.items())
+        return Heard(tones, self.looks(at))
 
     def loud(self, at: Moment) -> bool:
         """Tell whether there was any sound."""

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import signal
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ import pytest_asyncio
 from bench.stack import Stack
 from hotline.carrier import Behaviour, Carrier, CitizensCall
 from tests.real import raw_sip, whole
-from tests.real.hearing import AGENT, BOSS, CITIZEN, THIRD, Ear, Moment, moment
+from tests.real.hearing import AGENT, BOSS, CITIZEN, THIRD, Ear, Heard, Moment, moment
 from tests.real.whole import has
 
 pytestmark = [
@@ -104,6 +105,34 @@ class Talk:
         ear = Ear(self.city.heard / said["File"], float(said["Timestamp"]))
         self.ears[name or phone] = ear
         self.phones[name or phone] = said["Channel"]
+
+    async def hears(self, phone: str, *tones: float, within: float = 10) -> None:
+        """Wait until a phone hears exactly these tones, by a recorder that begins only now.
+
+        For a phone whose stream was replaced in mid-call. The one that it has recorded with since
+        its answer may be deaf by then, see `a_blind_transfer_is_answered`.
+        """
+        channel, city = self.phones[phone], self.city
+        numbers = itertools.count(1)
+
+        async def listened() -> Heard:
+            file = city.heard / f"{phone}-{self.caller}-{next(numbers)}.wav"
+            inside = city.instance.installation.inside(file)
+            await asyncio.sleep(0.2)  # the decoder of the one before goes with the next packets
+            ear = Ear(file, time.time())
+            await city.link.act("MixMonitor", Channel=channel, Options=f"r({inside})")
+            at = await moment()
+            await city.link.act("StopMixMonitor", Channel=channel)
+            await ear.load()
+            heard.append(ear.only(at, *tones))
+            return heard[-1]
+
+        heard: list[Heard] = []
+        await city.link.act("StopMixMonitor", Channel=channel)
+        try:
+            await self.service.until(listened, bool, within=within)
+        except TimeoutError:
+            pytest.fail(f"{phone} within {within:g} s: {heard}")
 
     async def hang_up(self, phone: str) -> None:
         """Let a phone hang up."""
@@ -219,21 +248,24 @@ async def a_consultation_becomes_a_transfer(house: House) -> None:
 
 
 async def a_blind_transfer_is_answered(house: House) -> None:
+    # Two legs of one carrier are bridged packet by packet: what the third party gets goes on with
+    # another source and the sequence numbers of the citizen's packets, which RTP allows. Debian's
+    # Asterisk, which the city is, takes a packet for late whose number is up to 32767 below that of
+    # the last, and does not decode it: every other time, who began before is deaf for minutes.
     answers = await house.third("3260002")
     this = await house.talk()
     assert await this.do("transfer", "3260002") in ("none", "outside")
     await this.listen("3260002", answers)
     await this.mode("outside")
-    after = await moment()
+    await this.hears("3260002", CITIZEN)
     await whole.state(house.service, this.agent, "offline")
     row = await this.over()
-    assert this.ears["3260002"].only(after, CITIZEN)
     assert row["outcome"] == "transferred"
 
 
 async def who_is_handed_over_blindly_hears_the_other_side(house: House) -> None:
-    # Two legs of one carrier are bridged packet by packet, and the city's own recorder is deaf to
-    # most streams that begin anew in mid-call: this citizen listens to the wire.
+    # The other direction of `a_blind_transfer_is_answered`. On a citizen's side the city decodes in
+    # its own bridge, which lasts as long as the call: this citizen listens to the wire.
     answers = await house.third("3260022")
     caller = str(next(_callers))
     agent = house.free.popleft()
@@ -479,6 +511,7 @@ async def a_parked_caller_is_taken_by_another_agent(house: House) -> None:
     await this.listen(other, answers)
     await this.mode("talking")
     await whole.state(house.service, other, "talking")
+    await moment(0.6)  # a parked caller looks twice a second whether somebody has come
     after = await moment()
     row = await this.over()
     await whole.state(house.service, other, "offline")

@@ -17,12 +17,14 @@ from schemas.flows import (
     UNKNOWN_NOTICE,
     AnyStep,
     Flow,
+    Listen,
     Spoken,
     fill,
     known_of,
+    lines_of,
     variables,
 )
-from schemas.numbers import Integration, Number
+from schemas.numbers import Integration, Number, Register
 
 pytestmark = pytest.mark.unit
 
@@ -43,9 +45,9 @@ STEPS: dict[str, tuple[dict[str, Any], tuple[tuple[str, str], ...], int]] = {
         3,
     ),
     "listen": (
-        {**SOME, "intents": {"agent": "b"}, "otherwise": "c"},
-        (("otherwise", "c"), ("intents.agent", "b")),
-        1,
+        {**SOME, "spoken": ["x"], "lines": "d", "intents": {"agent": "b"}, "otherwise": "c"},
+        (("otherwise", "c"), ("lines", "d"), ("intents.agent", "b")),
+        2,
     ),
     "digits": (
         {**SOME, "again": ["x"], "into": "entry", "next": "b"},
@@ -136,6 +138,27 @@ def test_variables_are_found_and_filled_and_unknown_ones_become_nothing() -> Non
     assert list(variables("a-{b}-{c_d}{e}")) == ["b", "c_d", "e"]
     assert list(variables(Spoken(phone="{caller}"))) == ["caller"]
     assert fill("a-{b}-{c}", {"b": "1"}) == "a-1-"
+
+
+def test_words_are_those_that_are_named_and_every_line_once() -> None:
+    of_line = {"12369": 26, "3221212": 40, "3658059": 40}
+    numbers = {
+        digits: Number(
+            number=digits, line_no=line_no, hotline="某热线", owner_unit="某局", unit="u",
+            integration=Integration.DUAL_RUN, notice="n", flow="f",
+        )
+        for digits, line_no in of_line.items()
+    }  # fmt: skip
+    register = Register(numbers)
+    assert {no: n.number for no, n in lines_of(register).items()} == {26: "12369", 40: "3221212"}
+    named = {"agent": "b", "line-40": "c", "emergency-110": "d"}
+    listen = step(do="listen", prompts=["greeting"], intents=named, lines="e")
+    assert isinstance(listen, Listen)
+    assert listen.words(register) == ("agent", "line-40", "emergency-110", "line-26")
+    assert listen.asks(register) == ("ask-agent", "ask-line-40", "ask-line-26")
+    listen = step(do="listen", prompts=["greeting"], intents=named)
+    assert isinstance(listen, Listen)
+    assert listen.words(register) == tuple(named)
 
 
 def test_what_is_known_of_a_number_is_what_flows_may_name() -> None:

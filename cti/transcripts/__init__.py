@@ -1,0 +1,1 @@
+"""What was said in recordings: kept for search and for quality work."""

@@ -1,0 +1,1 @@
+"""What callers say: models, engines that recognise, and what the words mean."""

@@ -1,0 +1,45 @@
+"""A recording cut into what was said in one breath; pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ivr.speech.endpoint import FRAME, FRAME_BYTES, Begun, Ended, Endpoint, Rules, Sound
+
+RULES = Rules(hangover=600, longest=25_000)
+"""Of talks: engines hear 30 s at a time at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Sound in which somebody spoke."""
+
+    at: float
+    """Seconds of the recording at which it begins."""
+    until: float
+    pcm: bytes
+
+
+def passages(pcm: bytes, rules: Rules = RULES) -> Iterator[Passage]:
+    """Yield what was said in *pcm* (slin, mono, 8000 Hz), one breath after another."""
+    ear = Endpoint(rules)
+    ear.listen(None, fresh=True)
+    sound = bytearray()
+    for start in range(0, len(pcm), FRAME_BYTES):
+        for item in ear.feed(pcm[start : start + FRAME_BYTES]):
+            match item:
+                case Sound(pcm=more):
+                    sound += more
+                case Ended():
+                    yield _passage(sound, start + FRAME_BYTES)
+                    sound.clear()
+                    ear.listen(None, fresh=True)
+                case Begun() | _:
+                    pass
+    if sound:
+        yield _passage(sound, len(pcm))
+
+
+def _passage(sound: bytearray, end: int) -> Passage:
+    a_second = 1000 // FRAME * FRAME_BYTES
+    until = end / a_second
+    return Passage(round(until - len(sound) / a_second, 2), round(until, 2), bytes(sound))
