@@ -235,12 +235,15 @@ def _free(host: str) -> int:
         return int(trial.getsockname()[1])
 
 
+def _link(name: str, ok: bool) -> str:
+    return f"{name}: {'ok' if ok else 'keys only' if name == 'speech' else 'DOWN'}"
+
+
 def _print(out: Console, config: Config, addresses: dict[str, Any], call: dict[str, Any]) -> None:
     page = Table.grid(padding=(0, 2))
     page.add_row("web", addresses["web"])
     page.add_row("SIP", addresses["sip"] + "  (phones register here; the carrier calls here)")
-    page.add_row("links", "  ".join(f"{n}: {'ok' if s['ok'] else 'DOWN'}"
-                                    for n, s in addresses["links"].items()))  # fmt: skip
+    page.add_row("links", "  ".join(_link(n, s["ok"]) for n, s in addresses["links"].items()))
     for login in logins.first(config):
         page.add_row(
             "login", f"{login['login']}  {login['password']}  {login['role']} {login['extension']}"

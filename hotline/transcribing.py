@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
@@ -16,9 +17,10 @@ from hotline.config import Config
 from ivr.speech import engines
 from ivr.speech import models as known
 from ivr.speech.engines import Engine
+from ivr.speech.models import Model
 from ivr.speech.passages import passages
 from ivr.speech.sound import RATE, read
-from schemas.errors import HotlineError, NotFound
+from schemas.errors import HotlineError, NotFound, Unavailable
 from schemas.transcripts import Part, TranscriptOut
 
 SETTLED = 10.0
@@ -82,9 +84,9 @@ async def transcribe(
 
     Raises:
         NotFound: one of *only* has no recording, or is not closed.
-        Unavailable: there is no model to listen with.
+        Unavailable: there is no model to listen with; *follow* waits for one.
     """
-    model, folder = known.find(config.speech.model, models.folders(config))
+    model, folder = await _found(config, patient=follow)
     engine: Engine | None = None
     async with admin.sessions(config) as sessions:
         while True:
@@ -108,6 +110,17 @@ async def transcribe(
                 return
             if not due:
                 await asyncio.sleep(EVERY)
+
+
+async def _found(config: Config, *, patient: bool) -> tuple[Model, Path]:
+    """Return the model to listen with; who is *patient* waits until one has come."""
+    while True:
+        try:
+            return known.find(config.speech.model, models.folders(config))
+        except Unavailable:
+            if not patient:
+                raise
+            await asyncio.sleep(EVERY)
 
 
 async def _one(

@@ -31,8 +31,14 @@ STEADY = 30.0
 """Seconds a part must have lived for the back-off to begin anew."""
 UP_WITHIN = 120.0
 """Seconds until everything must be up, a first build of Asterisk included."""
+SPEAKS_WITHIN = 30.0
+"""Seconds for the recogniser to load its model."""
 DOWN_WITHIN = 20.0
-OURS = {"controller": ("hotline.cli", "serve"), "speech": ("hotline.speech",)}
+OURS = {
+    "controller": ("hotline.cli", "serve"),
+    "speech": ("hotline.speech",),
+    "transcribe": ("hotline.cli", "transcribe", "--follow"),
+}
 """Parts that are processes of ours: name → module and arguments."""
 
 
@@ -71,23 +77,15 @@ async def run(config: Config, file: str, console: Console) -> None:
         about.write_text(json.dumps({"pid": os.getpid(), "sip": sip_address(config)}))
         try:
             async with asyncio.TaskGroup() as tasks:
+                kept: dict[str, Callable[[], Awaitable[str]]] = {
+                    "asterisk": lambda: _asterisk(asterisk, console),
+                    **{name: _life(name, config, environment) for name in _wanted(config)},
+                }
                 parts = [
-                    tasks.create_task(
-                        _keep("asterisk", console, lambda: _asterisk(asterisk, console))
-                    ),
-                    tasks.create_task(
-                        _keep(
-                            "controller", console, lambda: _ours("controller", config, environment)
-                        )
-                    ),
+                    tasks.create_task(_keep(name, console, life)) for name, life in kept.items()
                 ]
                 if config.speech.enabled:
                     _get_models(config, console)
-                    parts.append(
-                        tasks.create_task(
-                            _keep("speech", console, lambda: _ours("speech", config, environment))
-                        )
-                    )
                 if console.is_terminal:
                     parts.append(tasks.create_task(live.show(config, console)))
                 await stop.wait()
@@ -95,6 +93,21 @@ async def run(config: Config, file: str, console: Console) -> None:
                     part.cancel()
         finally:
             about.unlink(missing_ok=True)
+
+
+def _wanted(config: Config) -> list[str]:
+    """Return which parts of ours this site runs."""
+    speech = config.speech
+    listens = speech.enabled and speech.transcribe and config.asterisk.record
+    return [
+        "controller",
+        *(["speech"] if speech.enabled else ()),
+        *(["transcribe"] if listens else ()),
+    ]
+
+
+def _life(name: str, config: Config, environment: dict[str, str]) -> Callable[[], Awaitable[str]]:
+    return lambda: _ours(name, config, environment)
 
 
 def sip_address(config: Config) -> str:
@@ -251,7 +264,7 @@ def start_in_background(config: Config, file: Path, console: Console) -> None:
         console.print("the hotline runs already")
         return
     admin.ready_asterisk(config, console)
-    models.ready(config, lambda line: console.print(line, markup=False))
+    speaks = models.ready(config, lambda line: console.print(line, markup=False))
     logs = config.site.state / "log"
     logs.mkdir(parents=True, exist_ok=True)
     path = logs / "up.log"
@@ -270,10 +283,27 @@ def start_in_background(config: Config, file: Path, console: Console) -> None:
             words = path.read_bytes()[start:].decode(errors="replace")
             raise Unavailable(f"the hotline did not start:\n{words.strip()}")
         if running(config) == process.pid and asyncio.run(_answers(config)):
+            _await_speech(config, console, wanted=speaks)
             return
         time.sleep(0.2)
     process.terminate()
     raise Unavailable(f"not every link came up within {UP_WITHIN:g} s; see {path}")
+
+
+def _await_speech(config: Config, console: Console, *, wanted: bool) -> None:
+    """Wait for the link that calls do not need, and say so when it does not come."""
+    why: object = "speech is switched off"
+    deadline = time.monotonic() + SPEAKS_WITHIN
+    while config.speech.enabled:
+        with contextlib.suppress(Unavailable):  # the controller itself may just be started again
+            link = asyncio.run(status(config))["links"].get("speech", {})
+            if link.get("ok"):
+                return
+            why = link.get("last_error")
+        if not wanted or time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    console.print(f"callers use keys for now: {why}", markup=False)
 
 
 async def _answers(config: Config) -> bool:

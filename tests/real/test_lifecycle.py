@@ -172,6 +172,7 @@ async def hotline(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ins
     )
     environment = {
         "HOTLINE_SITE__STATE": str(folder / "state"),
+        "HOTLINE_SPEECH__MODELS": str(Path(__file__).parents[2] / ".local/models"),
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }
     made = Installation(folder, environment)
