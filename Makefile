@@ -10,7 +10,7 @@ PURE := schemas/numbers.py,schemas/flows.py,schemas/calendar.py,schemas/city.py,
 # its items share one name, of which xdist would run one
 FUZZ := tests/hotline/test_fuzz.py
 
-.PHONY: run down test check unit real load bench wheel clean
+.PHONY: run down test check unit real load speech bench wheel clean
 
 run: ## start everything, make one real call, print where to go
 	@deploy/prepare run
@@ -43,6 +43,9 @@ real: ## the tests with a real Asterisk
 
 load: ## the full load and fault runs: 200 calls at once; minutes, both cores
 	FAULT_CALLS=100 PUBLISHES=1000 KILLED_PUBLISHERS=300 $(PY) -m pytest tests/load tests/dialplans/test_versions.py -s
+
+speech: ## real calls that say what is in FOLDER (WAV files and labels.tsv), as a table
+	@SPEECH_FOLDER="$(FOLDER)" $(PY) -m pytest -s -q tests/real/test_speech.py -k folder
 
 bench: ## every figure, each as a ratio against its peer
 	@for bench in call_cost pop_latency memory flow; do $(PY) -m bench.$$bench; done

@@ -7,7 +7,7 @@ scope. An emergency beats all of them, sure or not, unless a service explains it
 (消防通道被堵了 is no fire): the flow asks for the citizen's yes before it calls anybody.
 
 The figures below were chosen by sentences of our own with simulated errors of a recogniser and by
-phrases held back from the vocabulary (`docs/speech.md`), never by recordings that measure us.
+phrases held back from the vocabulary; `docs/speech.md` says what else was looked at.
 """
 
 import math

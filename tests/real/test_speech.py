@@ -39,9 +39,12 @@ _callers = itertools.count(13_500_000_000)
 
 
 def needed(model: str) -> None:
-    """Skip with a sentence where a model cannot be had."""
+    """Skip with a sentence where a model is not here; in CI it must be."""
     if not (MODELS / model).is_dir():
-        pytest.skip(f"no model {model} in {MODELS}: `hotline models fetch {model}` gets it")
+        reason = f"no model {model} in {MODELS}: `hotline models fetch {model}` gets it"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
