@@ -63,7 +63,7 @@ def folders(config: Config) -> list[Path]:
     """Return where models are looked for, in order; they are fetched into the last one."""
     given = os.environ.get(LOCAL)
     own = config.speech.models or config.site.state / "models"
-    return [*([Path(given)] if given else ()), own]
+    return [*([Path(given)] if given else ()), own.resolve()]
 
 
 def rows(config: Config) -> list[Row]:

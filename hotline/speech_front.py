@@ -17,6 +17,7 @@ from aiohttp import web
 from hotline import config as settings
 from hotline import log
 from hotline.config import Config
+from hotline.models import folders
 from ivr.speech import models
 from ivr.speech.crew import Crew, Terms
 from ivr.speech.server import Front
@@ -28,13 +29,6 @@ DRAIN_WITHIN = 8.0
 
 HUNG_AFTER = 1.5
 """Seconds without an answer after which a recogniser is killed; it computes beside answering."""
-
-
-def folders(config: Config) -> Sequence[Path]:
-    """Return where models are looked for."""
-    own = os.environ.get("HOTLINE_MODELS")
-    usual = config.speech.models or config.site.state / "models"
-    return [*([Path(own)] if own else []), usual.resolve()]
 
 
 def worker_command(config: Config) -> Sequence[str]:

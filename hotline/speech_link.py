@@ -6,8 +6,9 @@ is offered to nobody: callers hear the flow's prompts for keys, and nothing wait
 
 import asyncio
 import json
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import aiohttp
 
@@ -17,7 +18,9 @@ from ivr.listen import Listener
 from ivr.speech.breaker import Breaker, Health, Met, State
 from ivr.speech.intents import Vocabulary
 from schemas.city import City
-from schemas.speech import Understand
+from schemas.speech import Meaning, Understand
+
+log = logging.getLogger(__name__)
 
 EVERY, WITHIN = 0.2, 0.2
 """Seconds between two questions, and for the answer."""
@@ -82,7 +85,8 @@ class SpeechLink:
 
     def offered(self) -> bool:
         """Say whether a caller may be asked to speak."""
-        return self._enabled and self._breaker.offers(self._steady())
+        learnt = self._enabled and bool(self._vocabularies)
+        return learnt and self._breaker.offers(self._steady())
 
     def met(self, what: Met) -> None:
         """Learn what a call met."""
@@ -106,11 +110,11 @@ class SpeechLink:
 
     async def _ask(self, http: aiohttp.ClientSession) -> tuple[Health, str]:
         try:
-            async with http.get(self._url) as answer:
+            async with http.get(self._url, allow_redirects=False) as answer:
                 return self._understood(await _read(answer))
         except TimeoutError:
             return Health.SLOW, WITHOUT_WORDS[Health.SLOW]
-        except (aiohttp.ClientError, OSError):
+        except (aiohttp.ClientError, OSError, ValueError):
             return Health.SICK, WITHOUT_WORDS[Health.SICK]
 
     def _understood(self, body: bytes) -> tuple[Health, str]:
@@ -134,22 +138,33 @@ class SpeechLink:
 
     async def _learn(self) -> None:
         """Make the vocabulary of each new version, away from the loop."""
+        refused: City | None = None
         while True:
             city = self._city()
-            if not any(known is city for known, _ in self._vocabularies):
-                self._keep(city, await asyncio.to_thread(Vocabulary.of, city))
+            if city is not refused and not any(known is city for known, _ in self._vocabularies):
+                try:
+                    self._keep(city, await asyncio.to_thread(Vocabulary.of, city))
+                except Exception:  # calls go on with the words of the version before, or with keys
+                    log.exception("the words of version %d cannot be learnt", city.version)
+                    refused = city
             await asyncio.sleep(EVERY)
 
     def understand(self, city: City) -> Understand:
-        """Return what understands words in *city*; calls go on with the version they began with."""
+        """Return what understands words in *city*; calls go on with the version they began with.
+
+        In the half second in which a new version is being learnt, the words of the one before.
+        """
         for known, vocabulary in self._vocabularies:
             if known is city:
                 return vocabulary.understand
-        return self._keep(city, Vocabulary.of(city)).understand
+        return self._vocabularies[0][1].understand if self._vocabularies else _no_words
 
-    def _keep(self, city: City, vocabulary: Vocabulary) -> Vocabulary:
+    def _keep(self, city: City, vocabulary: Vocabulary) -> None:
         self._vocabularies = [(city, vocabulary), *self._vocabularies[: KEPT - 1]]
-        return vocabulary
+
+
+def _no_words(_text: str, _among: Iterable[str], /) -> Meaning:
+    return Meaning()
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:

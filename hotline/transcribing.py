@@ -20,7 +20,7 @@ from ivr.speech.engines import Engine
 from ivr.speech.models import Model
 from ivr.speech.passages import passages
 from ivr.speech.sound import RATE, read
-from schemas.errors import HotlineError, NotFound, Unavailable
+from schemas.errors import NotFound, Unavailable
 from schemas.transcripts import Part, TranscriptOut
 
 SETTLED = 10.0
@@ -86,6 +86,8 @@ async def transcribe(
         NotFound: one of *only* has no recording, or is not closed.
         Unavailable: there is no model to listen with; *follow* waits for one.
     """
+    if follow and not (config.speech.enabled and config.speech.transcribe):
+        await asyncio.Event().wait()  # not wanted here: whoever keeps us alive would start us again
     model, folder = await _found(config, patient=follow)
     engine: Engine | None = None
     async with admin.sessions(config) as sessions:
@@ -136,7 +138,7 @@ async def _one(
         parts = await asyncio.to_thread(heard, engine, pcm)
     except FileNotFoundError:
         error = "the recording is gone"
-    except (HotlineError, OSError) as trouble:
+    except Exception as trouble:  # native code raises anything; one recording must not stop all
         error = f"the recording cannot be read: {trouble}"
     async with sessions.begin() as session:
         await store.save(

@@ -150,6 +150,8 @@ def _ports(config: Config, *, asterisk_runs: bool = False) -> dict[str, str]:
     ):
         if asterisk_runs and port in _asterisk_ports(config):
             continue
+        if name == "SPEECH__PORT" and not config.speech.enabled:
+            continue
         with socket.socket(
             socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM
         ) as trial:

@@ -155,6 +155,9 @@ class _Step:
         listener.met(Met.BEGUN)
         try:
             heard = await self._by_words(listener)
+        except CallerGone:
+            listener.met(Met.PASSED)
+            raise
         except _Trouble as trouble:
             listener.met(trouble.met)
             self._phone.listener = None
@@ -164,7 +167,7 @@ class _Step:
             )
             stalled = trouble.stalled
         else:
-            listener.met(Met.GOOD)
+            listener.met(Met.GOOD if heard.key is None else Met.PASSED)
             return heard
         return await self._rest_by_keys(STALL if stalled else 0.0)
 
@@ -205,8 +208,10 @@ class _Step:
     async def _by_words(self, listener: Listener) -> Heard:
         session = self._phone.session
         try:
+            asked = self._phone.clock()
             if not await session.speech_create(ENGINE):
-                raise _Trouble(Met.REFUSED)
+                slow = self._phone.clock() - asked > SLOW
+                raise _Trouble(Met.MUTE if slow else Met.REFUSED)
             found = await self._under_prompts()
             if found is None or found.grammar == "began":
                 found = await self._after_prompts(found, listener)

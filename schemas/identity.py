@@ -39,6 +39,8 @@ class Right(StrEnum):
 
     READ_HOTLINES = "read_hotlines"
     READ_CALLS = "read_calls"
+    READ_TRANSCRIPTS = "read_transcripts"
+    """Read what was said in recordings."""
     READ_TICKETS = "read_tickets"
     WRITE_TICKETS = "write_tickets"
     READ_CALLBACKS = "read_callbacks"
@@ -78,10 +80,17 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.AGENT: (_READS - {_R.READ_REPORTS}) | _CASE_WORK | {_R.OPEN_DESK, _R.CONTROL_CALLS},
     Role.SUPERVISOR: _READS
     | _CASE_WORK
-    | {_R.OPEN_DESK, _R.STEER_AGENTS, _R.SWITCH, _R.CONTROL_CALLS, _R.STEER_CALLS},
+    | {
+        _R.READ_TRANSCRIPTS,
+        _R.OPEN_DESK,
+        _R.STEER_AGENTS,
+        _R.SWITCH,
+        _R.CONTROL_CALLS,
+        _R.STEER_CALLS,
+    },
     Role.DISPATCHER: _READS | _CASE_WORK,
     Role.MONITOR: _READS | _CASE_WORK,
-    Role.QUALITY: _READS,
+    Role.QUALITY: _READS | {_R.READ_TRANSCRIPTS},
     Role.ADMIN: frozenset(Right),
     # A unit may see its own tickets only; until tickets know their units, it sees none.
     Role.UNIT: frozenset({_R.READ_HOTLINES}),

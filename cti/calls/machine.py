@@ -239,6 +239,8 @@ def _said(call: Call, event: Said) -> Call:
     """Add a sentence; a yes or no to our question leaves what the call is about alone."""
     text = SENTENCES.join(filter(None, (call.transcript, event.text)))[:LONGEST_TRANSCRIPT]
     said = replace(call, transcript=text or None)
+    if event.intent == NO and call.attribution is not Attribution.SAID:
+        return replace(said, intent=None, confidence=None)  # it was not what we asked
     if not event.intent or event.intent in (YES, NO):
         return said
     return replace(said, intent=event.intent, confidence=event.confidence)

@@ -54,6 +54,8 @@ class Met(StrEnum):
     """It is about to ask for a recogniser."""
     GOOD = "good"
     """The sentence was recognised, or nobody spoke and it said so."""
+    PASSED = "passed"
+    """Nothing was learnt: the caller pressed a key, or hung up."""
     REFUSED = "refused"
     """It takes nobody, or is not there."""
     MUTE = "mute"
@@ -108,6 +110,10 @@ class Breaker:
                 return replace(self, tries_until=at + TRIAL)
             case Met.BEGUN:
                 return self
+            case Met.PASSED:  # if it was the one call that tries, another one does
+                return replace(self, tries_until=0.0)
+            case Met.REFUSED if self.well >= WELL:  # well a moment ago: merely full
+                return replace(self, full=True, tries_until=0.0)
             case Met.GOOD if self.state is State.HALF_OPEN:
                 return replace(self, state=State.CLOSED, troubles=0, rests=0, tries_until=0.0)
             case Met.GOOD:

@@ -107,6 +107,7 @@ class Vocabulary:
         }
         self._complaining = Index({"": everyday.COMPLAINING})
         self._calm = Index({"": everyday.CALM})
+        self._calmer = Index({"": everyday.CALMER})
         self._woods = Index({"": everyday.WOODS})
         self._helpers = Index({"": everyday.HELPERS})
         self._helping = frozenset(phrase.sounds for phrase in self._helpers.phrases)
@@ -206,6 +207,9 @@ class Vocabulary:
             and self._alarming(spot, heard)
             and not any(_explains(other, spot) for other in explaining)
         ]
+        if calmer := _found(self._calmer, heard):
+            clear = {s.phrase.intent for s in called if self._undoubted(s, calmer)}
+            return max(clear, key=lambda i: (scores[i], i), default="")
         named = {spot.phrase.intent for spot in called}
         only = {
             spot.phrase.intent
@@ -223,6 +227,15 @@ class Vocabulary:
         if urgent == FIRE and FOREST in wanted and _present(self._woods, heard):
             return ""
         return urgent
+
+    def _undoubted(self, spot: Spot, calmer: Iterable[Spot]) -> bool:
+        """Whether *spot* is an emergency's whatever calming words stand beside it."""
+        return (
+            len(spot.phrase.sounds) > 2
+            and spot.fit >= CLEARLY
+            and spot.phrase.sounds not in self._helping
+            and not any(other.begin < spot.end and spot.begin < other.end for other in calmer)
+        )
 
     def _alarming(self, spot: Spot, heard: _Heard) -> bool:
         """Whether *spot* is an emergency's words, not something that sounds a bit like them."""
@@ -263,9 +276,14 @@ def _meant(heard: _Heard) -> _Heard:
 
 
 def _present(words: Index, heard: _Heard) -> bool:
-    """Whether any of a few telling *words* was said, as clearly as can be heard."""
+    """Whether any of a few telling *words* was said."""
+    return bool(_found(words, heard))
+
+
+def _found(words: Index, heard: _Heard) -> list[Spot]:
+    """Return where *words* were said, as clearly as can be heard."""
     near = [words.near(sound) for sound in heard.said]
-    return any(spot.fit >= CLEARLY for spot in words.spot(near))
+    return [spot for spot in words.spot(near) if spot.fit >= CLEARLY]
 
 
 def _believable(spot: Spot, heard: _Heard) -> bool:

@@ -88,10 +88,7 @@ class Front:
                 while self._sockets:
                     self._changed.clear()
                     await self._changed.wait()
-        for socket in list(self._sockets):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(SEND_WITHIN):
-                    await socket.close(code=WSCloseCode.GOING_AWAY)
+        await asyncio.gather(*map(_part, list(self._sockets)))
 
     async def _watched(self, _app: web.Application) -> AsyncIterator[None]:
         watch = asyncio.create_task(self._watch())
@@ -284,3 +281,10 @@ class _Caller:
     async def _send(self, socket: web.WebSocketResponse, text: str) -> None:
         async with asyncio.timeout(SEND_WITHIN):
             await socket.send_str(text)
+
+
+async def _part(socket: web.WebSocketResponse) -> None:
+    """Close a connection whose other side may be gone or not listen."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SEND_WITHIN):
+            await socket.close(code=WSCloseCode.GOING_AWAY)

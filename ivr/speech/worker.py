@@ -227,7 +227,11 @@ def keeper(folder: Path) -> Callable[[str, bytes], None]:
                 file.setsampwidth(2)
                 file.setframerate(RATE)
                 file.writeframes(pcm)
-            unfinished.rename(day / f"{name}.wav")
+            target, more = day / f"{name}.wav", 1
+            while target.exists():  # each step of a flow counts its sentences anew
+                more += 1
+                target = day / f"{name}.{more}.wav"
+            unfinished.rename(target)
         except OSError as error:  # a full disk keeps nobody from being understood
             log.warning("call %s: its sound is not kept: %s", name, error)
 

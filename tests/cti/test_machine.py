@@ -455,6 +455,14 @@ def test_yes_to_our_question_leaves_what_it_is_about() -> None:
     assert (call.transcript, call.intent, call.confidence) == ("有人占地；对", "line-3", 0.5)
 
 
+def test_what_the_caller_denied_is_not_kept_as_meant() -> None:
+    call, _ = played(flow(), said("有人占地", "line-3", 0.2), said("不是", "no"))
+    assert (call.transcript, call.intent, call.confidence) == ("有人占地；不是", None, None)
+    main, _ = played(called(MAIN, Attribution.DID), said("有人占地", "line-3"), about())
+    onward = step(main, said("不要", "no"))[0]
+    assert (onward.intent, onward.confidence) == ("line-3", 0.9), "no to the transfer, not to this"
+
+
 def test_a_caller_who_talks_and_talks_fills_no_more_than_its_place() -> None:
     call, _ = played(flow(), *(said("说" * 190, "line-3") for _ in range(9)))
     assert len(call.transcript or "") == LONGEST_TRANSCRIPT

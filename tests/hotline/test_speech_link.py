@@ -35,11 +35,14 @@ class Front:
     answer: Any = field(default_factory=lambda: dict(WELL))
     asked: int = 0
     hangs: asyncio.Event | None = None
+    elsewhere: str = ""
 
     async def health(self, _: web.Request) -> web.Response:
         self.asked += 1
         if self.hangs is not None:
             await self.hangs.wait()
+        if self.elsewhere:
+            raise web.HTTPFound(self.elsewhere)
         if isinstance(self.answer, bytes):
             return web.Response(body=self.answer)
         return web.json_response(self.answer, status=200 if self.answer["ok"] else 503)
@@ -61,9 +64,11 @@ async def front() -> AsyncIterator[Front]:
 
 
 @contextlib.asynccontextmanager
-async def linked(port: int, **env: str) -> AsyncIterator[SpeechLink]:
+async def linked(
+    port: int, city: Callable[[], City] = lambda: CITY, **env: str
+) -> AsyncIterator[SpeechLink]:
     config = settings.load(Path("nowhere.toml"), {"HOTLINE_SPEECH__PORT": str(port), **env})
-    link = SpeechLink(config, city=lambda: CITY)
+    link = SpeechLink(config, city=city)
     task = asyncio.create_task(link.run())
     try:
         yield link
@@ -170,11 +175,32 @@ async def test_words_mean_what_the_version_says_that_a_call_began_with(
     front: Front, soon: Soon
 ) -> None:
     other = City(folder=Path("elsewhere"), register=CITY.register, phrases={"yes": ("对的",)})
-    async with linked(front.port) as link:
-        assert link.understand(CITY)("转人工", ["agent"]).intent == "agent"
+    cities = [CITY]
+    async with linked(front.port, city=lambda: cities[-1]) as link:
+        assert link.understand(CITY)("转人工", ["agent"]).intent == "", "nothing is learnt yet"
+        await soon(lambda: link.understand(CITY)("转人工", ["agent"]).intent == "agent")
+        assert link.understand(other)("转人工", ["agent"]).intent == "agent", "the words before"
+        cities.append(other)
+        await soon(lambda: link.understand(other)("对的", ["yes"]).intent == "yes")
         assert link.understand(other)("转人工", ["agent"]).intent == ""
-        assert link.understand(other)("对的", ["yes"]).intent == "yes"
         assert link.understand(CITY)("转人工", ["agent"]).intent == "agent"
-        for _ in range(5):  # versions come and go; those that calls still use are made anew
-            link.understand(City(folder=Path("new"), register=CITY.register))
-        assert link.understand(CITY)("转人工", ["agent"]).intent == "agent"
+
+
+async def test_a_version_whose_words_cannot_be_learnt_leaves_those_before(
+    front: Front, soon: Soon, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = City(folder=Path("new"), register=CITY.register, phrases={"yes": (None,)}, version=7)  # type: ignore[arg-type,dict-item]
+    cities = [CITY]
+    async with linked(front.port, city=lambda: cities[-1]) as link:
+        await soon(link.offered)
+        cities.append(broken)
+        await soon(lambda: "version 7 cannot be learnt" in caplog.text)
+        assert link.offered()
+        assert link.understand(broken)("转人工", ["agent"]).intent == "agent"
+
+
+async def test_a_peer_that_sends_elsewhere_is_no_front(front: Front, soon: Soon) -> None:
+    front.elsewhere = "http://./"
+    async with linked(front.port) as link:
+        await soon(lambda: front.asked > 3)
+        assert not link.offered()

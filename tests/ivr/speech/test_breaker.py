@@ -21,7 +21,7 @@ from ivr.speech.breaker import (
 pytestmark = pytest.mark.unit
 
 Happening = Health | Met
-TROUBLE = (Met.REFUSED, Met.MUTE, Met.LATE, Met.FAILED)
+TROUBLE = (Met.MUTE, Met.LATE, Met.FAILED)
 UP = (Health.WELL,) * WELL
 
 
@@ -75,6 +75,32 @@ def test_speech_is_offered_while_it_is_well_and_answers_callers(
 def test_whatever_the_trouble_enough_of_it_opens_the_circuit(trouble: Met) -> None:
     assert after(*UP, *[trouble] * (TROUBLES - 1)).state is State.CLOSED
     assert after(*UP, *[trouble] * TROUBLES).state is State.OPEN
+
+
+def test_a_front_that_is_merely_full_is_offered_as_soon_as_it_has_room() -> None:
+    full = after(*UP, *[Met.REFUSED] * 9)
+    assert not full.offers(100.0)
+    assert after(Health.WELL, start=full).offers(100.0)
+    trial = after(Health.WELL, Met.BEGUN, Met.REFUSED, start=tripped(), at=200)
+    assert trial.state is State.HALF_OPEN, "no longer rest for want of room"
+    assert after(Health.WELL, start=trial, at=200).offers(200)
+
+
+def test_a_refusal_of_what_was_not_well_is_trouble() -> None:
+    assert after(*UP, *[Met.LATE] * (TROUBLES - 1), Health.SLOW, Met.REFUSED).full
+    sick = after(Health.WELL, *[Met.REFUSED] * TROUBLES)
+    assert sick.troubles == TROUBLES
+
+
+@pytest.mark.parametrize("passing", [Met.PASSED, Met.BEGUN])
+def test_a_caller_of_whom_nothing_was_learnt_forgives_no_trouble(passing: Met) -> None:
+    assert after(*UP, Met.LATE, passing, Met.LATE, passing, Met.LATE).state is State.OPEN
+
+
+def test_a_trial_of_which_nothing_was_learnt_is_made_again_at_once() -> None:
+    trial = after(Health.WELL, Met.BEGUN, Met.PASSED, start=tripped(), at=200)
+    assert trial.state is State.HALF_OPEN
+    assert trial.offers(200)
 
 
 def test_after_a_rest_one_call_tries_and_its_success_lets_everybody_speak() -> None:
