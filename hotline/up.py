@@ -266,7 +266,6 @@ def start_in_background(config: Config, file: Path, console: Console) -> None:
         console.print("the hotline runs already")
         return
     admin.ready_asterisk(config, console)
-    speaks = models.ready(config, lambda line: console.print(line, markup=False))
     logs = config.site.state / "log"
     logs.mkdir(parents=True, exist_ok=True)
     path = logs / "up.log"
@@ -285,6 +284,8 @@ def start_in_background(config: Config, file: Path, console: Console) -> None:
             words = path.read_bytes()[start:].decode(errors="replace")
             raise Unavailable(f"the hotline did not start:\n{words.strip()}")
         if running(config) == process.pid and asyncio.run(_answers(config)):
+            # calls are served already: a download that hangs keeps nobody from a person
+            speaks = models.ready(config, lambda line: console.print(line, markup=False))
             _await_speech(config, console, wanted=speaks)
             return
         time.sleep(0.2)

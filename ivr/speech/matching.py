@@ -104,7 +104,12 @@ class Index:
     def evidence(self, heard: Sequence[Near]) -> dict[str, float]:
         """Return how much the pairs of sounds speak for each intent; intents with none lack."""
         total: dict[str, float] = defaultdict(float)
+        seen: set[tuple[int, ...]] = set()
         for at, first in enumerate(heard[:-1]):
+            here = tuple(map(id, heard[at : at + 3]))
+            if here in seen:  # what is repeated proves nothing more
+                continue
+            seen.add(here)
             best: dict[str, float] = {}
             for gap in (1, 2):
                 if at + gap < len(heard):
