@@ -12,6 +12,7 @@ from dialplans.cells import quote
 from dialplans.city import Reading
 from schemas import flows
 from schemas.errors import Fault
+from schemas.numbers import EMERGENCY_NUMBERS
 from schemas.speech import ASK, EMERGENCY, LINE, line_intent, line_of
 
 UNASKED = frozenset({"agent", "yes", "no", "complaint", "service", "repeat", "main"})
@@ -20,6 +21,8 @@ UNASKED_KINDS = (EMERGENCY, "scope-")
 """How more of them begin: the flows of emergencies ask for themselves, and who may be told that
 nobody here is responsible had better be heard by somebody."""
 MOST_NAMED = 6
+REPLIES = frozenset({"satisfied", "basically", "dissatisfied", "solved", "unsolved"})
+"""Answers to questions that are not asked by flows."""
 
 
 def unknown(reading: Reading, step: flows.Listen) -> Iterator[tuple[str, str]]:
@@ -38,6 +41,7 @@ def warnings(reading: Reading) -> Iterator[Fault]:
     """Yield what callers may say but are not well understood by."""
     if reading.broken & {"phrases.tsv", "prompts.tsv", "hotlines.csv"}:
         return
+    yield from _meaningless(reading)
     listening = False
     for written in reading.written.values():
         for step_name, step in written.flow.steps.items():
@@ -52,6 +56,20 @@ def warnings(reading: Reading) -> Iterator[Fault]:
                     yield written.document.fault(way, reason)
     if listening and (mute := list(_wordless(reading))):
         reason = f"no words for {_some(mute)}: understood by the name of the hotline alone"
+        yield Fault(str(reading.folder / "phrases.tsv"), None, "intent", reason)
+
+
+def _meaningless(reading: Reading) -> Iterator[Fault]:
+    """Yield intents of phrases.tsv that lead nowhere: their words only take callers from others."""
+    city = reading.city
+    known = {line_intent(line_no) for line_no in flows.lines_of(city.register)}
+    known |= {EMERGENCY + number for number in EMERGENCY_NUMBERS} | REPLIES
+    for written in reading.written.values():
+        for step in written.flow.steps.values():
+            if isinstance(step, flows.Listen):
+                known |= step.intents.keys()
+    for intent in sorted(city.phrases.keys() - known):
+        reason = f"no flow listens for {quote(intent)}, and it is no line of hotlines.csv"
         yield Fault(str(reading.folder / "phrases.tsv"), None, "intent", reason)
 
 

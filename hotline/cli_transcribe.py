@@ -48,7 +48,10 @@ def transcribe(
         for one in found:
             seconds = f"{one.seconds:.0f}"
             table.add_row(*map(cell, (one.call_id, one.made_at, one.engine, seconds, one.text)))
-        show([one.model_dump() for one in found], as_json=as_json, table=table)
+        if found or as_json:
+            show([one.model_dump() for one in found], as_json=as_json, table=table)
+        else:
+            say(f"nobody is known to have said {search}")
         return
     if follow and (calls or again or as_json):
         raise Invalid("--follow goes on with what comes: it takes no calls, --again or --json")

@@ -113,8 +113,7 @@ def fetch(config: Config, names: Sequence[str] = ()) -> list[Outcome]:
     if config.speech.model != AUTO:
         return [_fetched(_named(models, config.speech.model), places)]
     with contextlib.suppress(Unavailable):
-        found = known.find(AUTO, places)
-        return [Outcome(found[0].name, True, f"is in {found[1]}")]
+        return [_fetched(known.find(AUTO, places)[0], places)]
     outcomes = []
     for model in models:
         if model.language in known.MANDARIN:
@@ -161,7 +160,11 @@ def _named(models: Iterable[Model], name: str) -> Model:
 
 def _fetched(model: Model, places: Sequence[Path]) -> Outcome:
     if here := known.present(model, places):
-        return Outcome(model.name, True, f"is in {here}")
+        looked = _checked(model, here)
+        if looked.ok:
+            return Outcome(model.name, True, f"is in {here}")
+        if here.parent != places[-1]:  # not ours to mend
+            return looked
     try:
         _fetch(model, places)
     except Unavailable as error:
@@ -176,7 +179,7 @@ def _fetch(model: Model, places: Sequence[Path]) -> None:
     """Fetch, check and unpack beside where it shall be, then put it there in one go."""
     home = places[-1]
     with _alone(home) as work:
-        if known.present(model, places):
+        if (here := known.present(model, places)) and _checked(model, here).ok:
             return  # somebody else was quicker
         fresh = work / model.name
         fresh.mkdir()
@@ -189,7 +192,7 @@ def _fetch(model: Model, places: Sequence[Path]) -> None:
         if wrong := archives.faults(model, fresh):
             raise Unavailable("\n".join(wrong))
         target = home / model.name
-        if target.exists():  # not whole, else it were present
+        if target.exists():  # not whole, or spoilt
             target.rename(work / f"old-{model.name}")
         fresh.rename(target)
 
@@ -231,7 +234,8 @@ def _checked(model: Model, here: Path) -> Outcome:
     except OSError as error:
         wrong = [f"{error.strerror or error}: {error.filename}"]
     if wrong:
-        return Outcome(model.name, False, f"is spoilt in {here}", tuple(wrong))
+        mend = f"`hotline models fetch {model.name}` gets it anew"
+        return Outcome(model.name, False, f"is spoilt in {here}", (*wrong, mend))
     unknown = sum(not known_sum for known_sum in model.files.values())
     if unknown:
         why = "its sums are not known to this version: it is here, whether it is right nobody says"
@@ -244,7 +248,7 @@ def _understood(config: Config, places: Sequence[Path]) -> Outcome:
     if not config.speech.enabled:
         return Outcome(what, True, "speech is off by the settings; callers use keys")
     try:
-        model, _ = known.find(config.speech.model, places)
+        model, here = known.find(config.speech.model, places)
     except (NotFound, Unavailable) as error:
         return Outcome(what, False, "is not understood", (error.message, WITHOUT))
     if not model.installed:
@@ -252,4 +256,6 @@ def _understood(config: Config, places: Sequence[Path]) -> Outcome:
         return Outcome(what, False, "is not understood", (reason, WITHOUT))
     if model.language not in known.MANDARIN:
         return Outcome(what, False, f"is not understood: {model.name} knows another language")
+    if not (looked := _checked(model, here)).ok:
+        return Outcome(what, False, "is not understood", (f"{model.name} {looked.state}", WITHOUT))
     return Outcome(what, True, f"is understood, by {model.name}")

@@ -80,7 +80,9 @@ class SpeechLink:
             self._part = status.State(ok, self._clock())
         if not ok:
             rests = "callers got no answer from it: it rests and is tried again"
-            self._part.last_error = f"{self._why or rests}; {KEYS}"
+            begins = "it has only just begun to answer"
+            why = self._why or (rests if self._breaker.rests else begins)
+            self._part.last_error = f"{why}; {KEYS}"
         return self._part
 
     def offered(self) -> bool:

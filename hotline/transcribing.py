@@ -139,7 +139,7 @@ async def _one(
     except FileNotFoundError:
         error = "the recording is gone"
     except Exception as trouble:  # native code raises anything; one recording must not stop all
-        error = f"the recording cannot be read: {trouble}"
+        error = f"the recording cannot be read: {trouble}".replace(str(file), of.recording)
     async with sessions.begin() as session:
         await store.save(
             session,

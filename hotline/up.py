@@ -159,6 +159,8 @@ def _ports(config: Config, *, asterisk_runs: bool = False) -> dict[str, str]:
             try:
                 trial.bind((str(host), port))
             except OSError as error:
+                if name == "SPEECH__PORT" and port:
+                    continue  # calls need it least: it is tried again and again, callers use keys
                 setting = name.lower().replace("__", ".")
                 taken.append(f"{setting}: {host}:{port}/{kind}: {error.strerror}")
                 continue

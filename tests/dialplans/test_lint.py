@@ -273,3 +273,13 @@ def test_without_a_flow_that_listens_for_lines_nothing_is_missed(city: Path) -> 
     without(city / "phrases.tsv", "line-")
     without(city / "prompts.tsv", "ask-line-")
     assert warnings(city, today=SUMMER) == ()
+
+
+def test_phrases_that_lead_nowhere_are_pointed_out(city: Path) -> None:
+    with (city / "phrases.tsv").open("a", encoding="utf-8") as file:
+        for n, intent in enumerate(("line-99", "line-040", "lien-40", "emergency-111", "solved")):
+            file.write(f"{intent}\t{'甲乙丙丁戊'[n]}说法\t\n")
+    found = [w.reason for w in warnings(city, today=SUMMER) if w.key == "intent"]
+    wanted = ("emergency-111", "lien-40", "line-040", "line-99")
+    assert len(found) == len(wanted)
+    assert all(intent in reason for intent, reason in zip(wanted, found, strict=True))

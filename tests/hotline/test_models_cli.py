@@ -185,7 +185,10 @@ def test_what_was_spoilt_on_disk_is_found(site: Site) -> None:
     (site.models / "one/am/final.mdl").write_bytes(b"spoilt")
     code, [found, _] = run("models", "check")
     assert code == 1
-    assert found["reasons"] == ["am/final.mdl is not the file it should be"]
+    assert found["reasons"][0] == "am/final.mdl is not the file it should be"
+    assert "hotline models fetch one" in found["reasons"][1]
+    assert run("models", "fetch", "one")[0] == 0, "and mended by what the sentence says"
+    assert run("models", "check")[0] == 0
     (site.models / "one/am/final.mdl").unlink()
     assert run("models", "check")[1][0]["state"] == "is not whole; fetch it again"
     assert run("models", "fetch")[0] == 0
