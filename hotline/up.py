@@ -140,21 +140,24 @@ def _ports(config: Config, *, asterisk_runs: bool = False) -> dict[str, str]:
     """
     chosen: dict[str, str] = {}
     taken: list[str] = []
-    for name, host, port, kind in (
-        ("ASTERISK__SIP_PORT", config.asterisk.sip_host, config.asterisk.sip_port, "udp"),
-        ("ASTERISK__HTTP_PORT", "127.0.0.1", config.asterisk.http_port, "tcp"),
-        ("AMI__PORT", config.ami.host, config.ami.port, "tcp"),
-        ("AGI__PORT", config.agi.host, config.agi.port, "tcp"),
-        ("SPEECH__PORT", config.speech.host, config.speech.port, "tcp"),
-        ("WEB__PORT", config.web.host, config.web.port, "tcp"),
-    ):
-        if asterisk_runs and port in _asterisk_ports(config):
-            continue
-        if name == "SPEECH__PORT" and not config.speech.enabled:
-            continue
-        with socket.socket(
-            socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM
-        ) as trial:
+    with contextlib.ExitStack() as held:  # all at once: a free port is not given out twice
+        for name, host, port, kind in (
+            ("ASTERISK__SIP_PORT", config.asterisk.sip_host, config.asterisk.sip_port, "udp"),
+            ("ASTERISK__HTTP_PORT", "127.0.0.1", config.asterisk.http_port, "tcp"),
+            ("AMI__PORT", config.ami.host, config.ami.port, "tcp"),
+            ("AGI__PORT", config.agi.host, config.agi.port, "tcp"),
+            ("SPEECH__PORT", config.speech.host, config.speech.port, "tcp"),
+            ("WEB__PORT", config.web.host, config.web.port, "tcp"),
+        ):
+            if asterisk_runs and port in _asterisk_ports(config):
+                continue
+            if name == "SPEECH__PORT" and not config.speech.enabled:
+                continue
+            trial = held.enter_context(
+                socket.socket(
+                    socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM
+                )
+            )
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(kind == "tcp"))
             try:
                 trial.bind((str(host), port))
