@@ -28,11 +28,18 @@ HEARS_WITHIN = 90.0
 """Seconds until a model must be loaded."""
 
 
+_given: set[int] = set()
+
+
 def free_port(host: str = "127.0.0.1", kind: int = socket.SOCK_STREAM) -> int:
-    """Return a port that nobody holds just now."""
-    with socket.socket(socket.AF_INET, kind) as trial:
-        trial.bind((host, 0))
-        return int(trial.getsockname()[1])
+    """Return a port that nobody holds just now, and that was not given out here before."""
+    while True:
+        with socket.socket(socket.AF_INET, kind) as trial:
+            trial.bind((host, 0))
+            port = int(trial.getsockname()[1])
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 class Stack:
