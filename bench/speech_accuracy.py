@@ -43,9 +43,10 @@ from hotline import config as settings  # noqa: E402
 from hotline import models, places  # noqa: E402
 from ivr.speech import engines, sound  # noqa: E402
 from ivr.speech import models as known  # noqa: E402
-from ivr.speech.endpoint import Begun, Ended, Endpoint, Rules, Sound  # noqa: E402
+from ivr.speech.endpoint import Rules  # noqa: E402
 from ivr.speech.engines import Engine  # noqa: E402
 from ivr.speech.intents import REPLIES, WISHES, Vocabulary  # noqa: E402
+from ivr.speech.passages import first_words  # noqa: E402
 from ivr.speech.syllables import plain  # noqa: E402
 from schemas.city import City  # noqa: E402
 from schemas.errors import Fault, Faulty, HotlineError, Unavailable  # noqa: E402
@@ -165,23 +166,6 @@ def engine(name: str, config: settings.Config) -> Engine:
     return engines.load(*known.find(name, folders))
 
 
-def hear(pcm: bytes, recogniser: Engine, rules: Rules) -> str:
-    """Return the words of the first sentence of *pcm*, "" when nobody speaks."""
-    endpoint = Endpoint(rules)
-    endpoint.listen(None, fresh=True)
-    stream = None
-    quiet = bytes(2 * sound.RATE * rules.hangover // 1000 + 640)
-    for item in endpoint.feed(pcm + quiet):
-        match item:
-            case Begun():
-                stream = recogniser.open()
-            case Sound(part) if stream is not None:
-                stream.feed(part)
-            case Ended():
-                break
-    return stream.finish().text if stream is not None else ""
-
-
 def measure(
     found: Sequence[Recording],
     recognise: Callable[[str], str],
@@ -256,13 +240,12 @@ def run(asked: argparse.Namespace) -> dict[str, object]:
         faults.append(Fault("--engine", None, asked.engine, error.message))
     if faults:
         raise Faulty(faults)
-    speech = config.speech
-    rules = Rules(hangover=round(speech.hangover * 1000), longest=round(speech.longest * 1000))
+    rules = Rules.of(config.speech)
     vocabulary, among = Vocabulary.of(city), intents(city)
     began = time.monotonic()
     figures = measure(
         found,
-        lambda file: hear(sound.read(asked.folder / file), recogniser, rules),
+        lambda file: first_words(sound.read(asked.folder / file), recogniser, rules).text,
         lambda text: vocabulary.understand(text, among),
     )
     return {"engine": recogniser.name, "seconds": round(time.monotonic() - began, 1)} | figures

@@ -13,7 +13,7 @@ from dialplans.city import Reading
 from schemas import flows
 from schemas.errors import Fault
 from schemas.numbers import EMERGENCY_NUMBERS
-from schemas.speech import ASK, EMERGENCY, LINE, line_intent, line_of
+from schemas.speech import ASK, EMERGENCY, GRADES, LINE, SOLUTIONS, line_intent, line_of
 
 UNASKED = frozenset({"agent", "yes", "no", "complaint", "service", "repeat", "main"})
 """Intents that need no question: who is not quite clear is as well off with a person."""
@@ -21,8 +21,6 @@ UNASKED_KINDS = (EMERGENCY, "scope-")
 """How more of them begin: the flows of emergencies ask for themselves, and who may be told that
 nobody here is responsible had better be heard by somebody."""
 MOST_NAMED = 6
-REPLIES = frozenset({"satisfied", "basically", "dissatisfied", "solved", "unsolved"})
-"""Answers to questions that are not asked by flows."""
 
 
 def unknown(reading: Reading, step: flows.Listen) -> Iterator[tuple[str, str]]:
@@ -63,7 +61,7 @@ def _meaningless(reading: Reading) -> Iterator[Fault]:
     """Yield intents of phrases.tsv that lead nowhere: their words only take callers from others."""
     city = reading.city
     known = {line_intent(line_no) for line_no in flows.lines_of(city.register)}
-    known |= {EMERGENCY + number for number in EMERGENCY_NUMBERS} | REPLIES
+    known |= {EMERGENCY + number for number in EMERGENCY_NUMBERS} | GRADES | SOLUTIONS
     for written in reading.written.values():
         for step in written.flow.steps.values():
             if isinstance(step, flows.Listen):

@@ -12,12 +12,12 @@ from ivr.speech import models as known
 from ivr.speech.endpoint import FRAME, FRAME_BYTES, Begun, Ended, Endpoint, Rules, Sound
 from ivr.speech.engines import Engine, Stream
 from ivr.speech.intents import Vocabulary
+from ivr.speech.passages import silence
 from schemas.city import City
 from schemas.errors import Invalid, NotFound, Unavailable
 from schemas.speech import Meaning, line_intent
 
 BYTES_A_SECOND = 2 * sound.RATE
-END_OF_FILE = "end of file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +94,8 @@ def listen(config: Config, file: Path, model: str | None, city: City | None) -> 
         raise Invalid(error.message) from error
     loaded = time.monotonic()
     understand = _understanding(city)
-    rules = Rules(
-        hangover=round(config.speech.hangover * 1000), longest=round(config.speech.longest * 1000)
-    )
-    sentences = _sentences(engine, pcm, rules, understand)
+    rules = Rules.of(config.speech)
+    sentences = _sentences(engine, pcm + silence(rules), rules, understand)
     return Listened(
         file=str(file),
         seconds=round(len(pcm) / BYTES_A_SECOND, 3),
@@ -161,6 +159,4 @@ def _sentences(
                     over(at / 1000, why, stream)
                     stream = None
                     endpoint.listen(None, fresh=True)
-    if stream is not None:
-        over(round(len(pcm) / BYTES_A_SECOND, 3), END_OF_FILE, stream)
     return found

@@ -50,14 +50,15 @@ def recogniser(config: Config) -> Hear:
     # a recogniser is a large thing: only who brings a file waits for it
     from hotline.models import folders
     from ivr.speech import engines, models, sound
+    from ivr.speech.endpoint import Rules
+    from ivr.speech.passages import first_words
 
+    rules = Rules.of(config.speech)
     model, folder = models.find(config.speech.model, folders(config))
     engine = engines.load(model, folder)
 
     def hear(file: Path) -> Recognised:
-        stream = engine.open()
-        stream.feed(sound.read(file))
-        return stream.finish()
+        return first_words(sound.read(file), engine, rules)
 
     return hear
 

@@ -108,7 +108,7 @@ async def transcribe(
             for one in due:
                 assert engine is not None
                 tell(await _one(config, sessions, engine, one))
-            if not follow:
+            if not follow and (again or len(due) < MOST):
                 return
             if not due:
                 await asyncio.sleep(EVERY)

@@ -14,6 +14,9 @@ LINE = "line-"
 EMERGENCY = "emergency-"
 """How the intents of the four emergencies begin; 110, 119, 120 or 122 follows."""
 YES, NO = "yes", "no"
+GRADES = frozenset({"satisfied", "basically", "dissatisfied"})
+SOLUTIONS = frozenset({"solved", "unsolved"})
+"""With `GRADES`: answers to what is asked after a call, not by flows."""
 ASK = "ask-"
 """How the prompt begins that asks once whether an intent was meant; the intent follows."""
 

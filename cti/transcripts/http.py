@@ -1,26 +1,19 @@
 """REST: what was said in recordings."""
 
-from typing import Annotated
-
 from aiohttp import web
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from cti.calls.http import OneCall
 from cti.paging import as_response
 from cti.transcripts import store
 from cti.transcripts.store import TranscriptFilter
 from schemas.errors import NotFound
-from schemas.http import Asked, Asks, Nothing, Operation, bind
+from schemas.http import Asked, Nothing, Operation, bind
 from schemas.identity import Right
 from schemas.transcripts import TranscriptOut
 
 _TRANSCRIPTS = TypeAdapter(list[TranscriptOut])
-
-
-class OfCall(Asks):
-    """Of which call."""
-
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$", examples=["n1-1795398938.12"])]
 
 
 TRANSCRIPT = Operation(
@@ -29,7 +22,7 @@ TRANSCRIPT = Operation(
     path="/api/v1/calls/{id}/transcript",
     summary="What was said in the recording of a call: recognised, not checked",
     right=Right.READ_TRANSCRIPTS,
-    query=OfCall,
+    query=OneCall,
     body=Nothing,
     response=TranscriptOut,
     errors=(NotFound,),
@@ -49,7 +42,7 @@ TRANSCRIPTS = Operation(
 def routes(read: async_sessionmaker[AsyncSession]) -> list[web.RouteDef]:
     """Return the routes of this module; *read* makes sessions that only read."""
 
-    async def one(asked: Asked[OfCall, Nothing]) -> TranscriptOut:
+    async def one(asked: Asked[OneCall, Nothing]) -> TranscriptOut:
         async with read() as session:
             found = await store.get(session, asked.query.id)
         if found is None:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
+from schemas.config import Speech
+
 FRAME = 20
 """Milliseconds."""
 FRAME_BYTES = 320
@@ -53,6 +55,11 @@ class Rules:
     """Shorter noises do not break a silence."""
     breath: int = 200
     """A silence so long is a pause, see `Endpoint.unbroken`."""
+
+    @classmethod
+    def of(cls, settings: Speech) -> "Rules":
+        """Return the rules for callers that [speech] asks for, there in seconds."""
+        return cls(hangover=round(settings.hangover * 1000), longest=round(settings.longest * 1000))
 
 
 class Why(StrEnum):

@@ -20,13 +20,12 @@ from ivr.speech.matching import Index, Near, Spot
 from ivr.speech.syllables import Sound, letters, plain, sounds
 from schemas.city import City
 from schemas.numbers import EMERGENCY_NUMBERS, Register
-from schemas.speech import EMERGENCY, Meaning, line_intent
+from schemas.speech import EMERGENCY, GRADES, NO, SOLUTIONS, YES, Meaning, line_intent
 
 SURE, ASK = 0.35, 0.12
 """Confidence from which words are acted upon, and from which the caller is asked once."""
 
-GRADES = frozenset({"satisfied", "basically", "dissatisfied"})
-FAMILIES = (GRADES, frozenset({"solved", "unsolved"}), frozenset({"yes", "no"}))
+FAMILIES = (GRADES, SOLUTIONS, frozenset({YES, NO}))
 REPLIES = frozenset().union(*FAMILIES)
 WISHES = frozenset(
     {"agent", "main", "repeat", "dialect", "message", "callback", "complaint", "service"}
@@ -74,6 +73,10 @@ class _Heard:
     near: tuple[Near, ...]
     filler: tuple[bool, ...]
     """Sounds that are no part of what is meant."""
+    starts: tuple[int, ...] = ()
+    """Where what is meant may begin: after none, one, … words of politeness."""
+    ends: tuple[int, ...] = ()
+    """Where it may end."""
 
     @property
     def content(self) -> int:
@@ -138,14 +141,25 @@ class Vocabulary:
     def _hear(self, written: str) -> _Heard:
         said = sounds(written)
         first = _first(said)
-        filler = [False] * len(said)
-        for begin in range(len(said)):
-            for end in range(begin + 1, min(begin + _LONGEST_FILLER, len(said)) + 1):
-                if first[begin:end] in self._fillers or (
-                    end - begin == 1 and said[begin].written in everyday.FILLERS
-                ):
-                    filler[begin:end] = [True] * (end - begin)
-        return _Heard(said, tuple(self._index.near(s) for s in said), tuple(filler))
+        length = len(said)
+        filler = [False] * length
+        starts, ends = {0}, {length}
+        spans = [
+            (begin, end)
+            for begin in range(length)
+            for end in range(begin + 1, min(begin + _LONGEST_FILLER, length) + 1)
+            if first[begin:end] in self._fillers
+            or (end - begin == 1 and said[begin].written in everyday.FILLERS)
+        ]
+        for begin, end in spans:
+            filler[begin:end] = [True] * (end - begin)
+            if begin in starts and end <= _POLITEST:
+                starts.add(end)
+        for begin, end in reversed(spans):
+            if end in ends and length - begin <= _POLITEST:
+                ends.add(begin)
+        near = tuple(self._index.near(sound) for sound in said)
+        return _Heard(said, near, tuple(filler), tuple(sorted(starts)), tuple(sorted(ends)))
 
     def _number(self, written: str, heard: _Heard) -> str:
         """Return the intent of the hotline number that was named, "" when none was.
@@ -259,13 +273,13 @@ def _written(said: Iterable[Sound]) -> str:
 
 
 def _trimmed(heard: _Heard) -> Iterator[str]:
-    """Yield what was said, then with less and less politeness at its begin and end."""
-    length = len(heard.said)
-    lead = next((at for at, filler in enumerate(heard.filler) if not filler), length)
-    tail = next((at for at, filler in enumerate(reversed(heard.filler)) if not filler), length)
-    for begin in range(min(lead, _POLITEST) + 1):
-        for end in range(length, length - min(tail, _POLITEST) - 1, -1):
-            yield _written(heard.said[begin:end])
+    """Yield what was said, then with less and less politeness at its begin and end.
+
+    The longest first: 你好问一下 asks something, and says no 好.
+    """
+    spans = [(begin, end) for begin in heard.starts for end in heard.ends if begin < end]
+    for begin, end in sorted(spans, key=lambda span: span[0] - span[1]):
+        yield _written(heard.said[begin:end])
 
 
 def _meant(heard: _Heard) -> _Heard:

@@ -1,9 +1,11 @@
-"""A recording cut into what was said in one breath; pure."""
+"""Sound of files, cut where speech begins and ends as on the line; pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ivr.speech.endpoint import FRAME, FRAME_BYTES, Begun, Ended, Endpoint, Rules, Sound
+from ivr.speech.endpoint import FRAME, FRAME_BYTES, Ended, Endpoint, Rules, Sound
+from ivr.speech.engines import Engine
+from schemas.speech import Recognised
 
 RULES = Rules(hangover=600, longest=25_000)
 """Of talks: engines hear 30 s at a time at most."""
@@ -33,10 +35,22 @@ def passages(pcm: bytes, rules: Rules = RULES) -> Iterator[Passage]:
                     yield _passage(sound, start + FRAME_BYTES)
                     sound.clear()
                     ear.listen(None, fresh=True)
-                case Begun() | _:
-                    pass
     if sound:
         yield _passage(sound, len(pcm))
+
+
+def first_words(pcm: bytes, engine: Engine, rules: Rules) -> Recognised:
+    """Return what a caller would be heard to say who says *pcm* and then waits."""
+    for passage in passages(pcm + silence(rules), rules):
+        stream = engine.open()
+        stream.feed(passage.pcm)
+        return stream.finish()
+    return Recognised(text="", engine=engine.name)
+
+
+def silence(rules: Rules) -> bytes:
+    """Return as much of it as ends a sentence."""
+    return bytes((rules.hangover // FRAME + 2) * FRAME_BYTES)
 
 
 def _passage(sound: bytearray, end: int) -> Passage:

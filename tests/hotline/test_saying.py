@@ -1,6 +1,7 @@
 """Sentences typed for a trial call, and sound files as the recogniser hears them."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +61,8 @@ def test_a_sound_is_heard_by_the_model_of_the_service(monkeypatch: pytest.Monkey
         model, _ = models.find("auto", folders(config))
         heard = saying.sentences(config, [str(WATER), "好"])
     except HotlineError as missing:
+        if os.environ.get("CI"):
+            raise
         pytest.skip(f"no recogniser here: {missing}")
     words, typed = heard
     assert words is not None

@@ -226,11 +226,14 @@ def test_ten_thousand_characters_are_read_as_far_as_a_caller_can_speak(piece: st
 # ---- properties
 
 
-@given(st.sampled_from(PHRASES), st.sampled_from(POLITE))
-@settings(max_examples=200)
-def test_politeness_changes_nothing(row: tuple[str, str], polite: str) -> None:
-    intent, phrase = row
-    assert means(polite + phrase).intent == means(phrase).intent == intent
+def test_politeness_changes_nothing() -> None:
+    wrong = [
+        f"{polite}{phrase}: {intent}, understood as {found or 'nothing'}"
+        for intent, phrase in PHRASES
+        for polite in ("", *POLITE)
+        if (found := means(polite + phrase).intent) != intent
+    ]
+    assert wrong == []
 
 
 @given(st.sampled_from(PHRASES), st.sampled_from(["，", " ", "。", "！", "\t"]))
