@@ -4,7 +4,9 @@ from array import array
 
 import pytest
 
-from ivr.speech.passages import passages
+from ivr.speech.endpoint import Rules
+from ivr.speech.passages import first_words, passages
+from schemas.speech import Recognised
 
 pytestmark = pytest.mark.unit
 A_SECOND = 16_000
@@ -49,3 +51,35 @@ def test_who_talks_without_a_pause_is_cut() -> None:
     found = list(passages(SILENCE + voice(40)))
     assert len(found) >= 2
     assert all(one.until - one.at <= 26 for one in found)
+
+
+class Counts:
+    """An engine that says how much sound it was given; the words do not matter here."""
+
+    name = "counts"
+    streaming = False
+    bears = 1
+
+    def open(self) -> "Counts":
+        return Counts()
+
+    def __init__(self) -> None:
+        self.heard = 0
+
+    def feed(self, pcm: bytes) -> str:
+        self.heard += len(pcm)
+        return ""
+
+    def finish(self) -> Recognised:
+        return Recognised(text=f"{self.heard / A_SECOND:.1f}", engine=self.name)
+
+
+def test_only_the_first_sentence_is_heard_and_it_ends_by_itself() -> None:
+    rules = Rules()
+    first = first_words(voice(2) + SILENCE * 2 + voice(4, 2), Counts(), rules)
+    assert first == first_words(voice(2), Counts(), rules)
+    assert 2 <= float(first.text) < 3.5
+
+
+def test_who_says_nothing_has_no_words() -> None:
+    assert first_words(SILENCE * 3, Counts(), Rules()) == Recognised(text="", engine="counts")
