@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dialplans import flows, phrases, prompts, register
+from dialplans import casebook, flows, phrases, prompts, register
 from dialplans.documents import Document, read_toml
 from dialplans.flows import Written
 from schemas.calendar import Calendar
@@ -66,6 +66,8 @@ def read(folder: Path) -> Reading:
     schedules, told["calendar.toml"] = calendar.model(Calendar)
     skills, told["skills.toml"] = _skills(folder / "skills.toml")
     said, told["phrases.tsv"] = phrases.read(folder / "phrases.tsv")
+    book, of_cases = casebook.read(folder, schedules, numbers)
+    told.update(of_cases)
     city = City(
         folder=folder,
         register=numbers,
@@ -76,6 +78,7 @@ def read(folder: Path) -> Reading:
         },
         phrases=said,
         skills=skills,
+        casebook=book,
     )
     return Reading(
         folder=folder,

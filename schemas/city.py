@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from schemas.calendar import Calendar
+from schemas.casebook import Casebook
 from schemas.flows import Flow
 from schemas.numbers import Register
 
@@ -34,6 +35,8 @@ class City:
     """What citizens say, by intent."""
     skills: Mapping[str, str] = field(default_factory=dict)
     """Skills that are no owner unit's: code (`skill-dialect`) → Chinese name."""
+    casebook: Casebook = field(default_factory=Casebook)
+    """What case work knows: units, limits, places, catalogue, risks, scores."""
     version: int = 0
     """Published version; 0 for a folder that is being worked on."""
     sounds: Mapping[str, str] = field(default_factory=dict)

@@ -164,6 +164,13 @@ class Dialplan(Section):
     """Seconds that `publish` waits for the controller and Asterisk to run a new version."""
 
 
+class Cases(Section):
+    """[cases] - tickets, units and other systems."""
+
+    loopback_hooks: bool = False
+    """Web hooks may lead to this machine: for trying out; else no address inside is told."""
+
+
 class Logging(Section):
     """[logging] - what is said, and how."""
 

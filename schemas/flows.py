@@ -81,7 +81,7 @@ LOOKUPS: Mapping[str, Known] = {
     ),
     "ticket": Known(
         "how far the ticket is whose number `of` says, if it is this caller's own",
-        ("open", "unknown"),
+        ("open", "done", "unknown"),
         sets=("ticket",),
         asks=True,
     ),

@@ -43,6 +43,37 @@ class Right(StrEnum):
     """Read what was said in recordings."""
     READ_TICKETS = "read_tickets"
     WRITE_TICKETS = "write_tickets"
+    DISPATCH = "dispatch"
+    """派单: send tickets to units, judge what units send back."""
+    COORDINATE = "coordinate"
+    """协调: lead and assisting units, and what two returns could not settle."""
+    SUPERVISE_CASES = "supervise_cases"
+    """督办: grant extensions, supervise, send back what is not solved."""
+    HANDLE_CASES = "handle_cases"
+    """承办: sign, contact, return, reply; only what is one's own unit's."""
+    CHECK_CASES = "check_cases"
+    """回访: call back, close or rework."""
+    ASK_UNMASK = "ask_unmask"
+    """Ask to see who a confidential caller is (保密)."""
+    GRANT_UNMASK = "grant_unmask"
+    """Grant what somebody else asked."""
+    JUDGE_ALARMS = "judge_alarms"
+    """Confirm or dismiss a risk alarm."""
+    READ_UNITS = "read_units"
+    PROBE_UNITS = "probe_units"
+    """Ring a unit's duty phone now (拨测)."""
+    READ_KNOWLEDGE = "read_knowledge"
+    WRITE_KNOWLEDGE = "write_knowledge"
+    READ_SCORES = "read_scores"
+    CLOSE_SCORES = "close_scores"
+    """Close a month's scores: they do not change again."""
+    EXPORT = "export"
+    """Take lists out as Excel, one's own unit's only for a unit."""
+    TAKE_EVIDENCE = "take_evidence"
+    """Take the evidence pack of a ticket."""
+    READ_AUDIT = "read_audit"
+    HOOKS = "hooks"
+    """Web hooks: who is told of tickets."""
     READ_CALLBACKS = "read_callbacks"
     WRITE_CALLBACKS = "write_callbacks"
     READ_AGENTS = "read_agents"
@@ -71,15 +102,21 @@ _READS = frozenset(
         _R.READ_CALLBACKS,
         _R.READ_AGENTS,
         _R.READ_REPORTS,
+        _R.READ_UNITS,
+        _R.READ_KNOWLEDGE,
     }
 )
 _CASE_WORK = frozenset({_R.WRITE_TICKETS, _R.WRITE_CALLBACKS})
+_LISTS = frozenset({_R.EXPORT, _R.READ_SCORES})
 
 RIGHTS: Mapping[Role, frozenset[Right]] = {
-    Role.READER: _READS | {_R.READ_METRICS},
-    Role.AGENT: (_READS - {_R.READ_REPORTS}) | _CASE_WORK | {_R.OPEN_DESK, _R.CONTROL_CALLS},
+    Role.READER: _READS | {_R.READ_METRICS, _R.READ_SCORES},
+    Role.AGENT: (_READS - {_R.READ_REPORTS})
+    | _CASE_WORK
+    | {_R.OPEN_DESK, _R.CONTROL_CALLS, _R.CHECK_CASES, _R.ASK_UNMASK},
     Role.SUPERVISOR: _READS
     | _CASE_WORK
+    | _LISTS
     | {
         _R.READ_TRANSCRIPTS,
         _R.OPEN_DESK,
@@ -87,14 +124,43 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
         _R.SWITCH,
         _R.CONTROL_CALLS,
         _R.STEER_CALLS,
+        _R.DISPATCH,
+        _R.CHECK_CASES,
+        _R.ASK_UNMASK,
+        _R.GRANT_UNMASK,
+        _R.JUDGE_ALARMS,
+        _R.PROBE_UNITS,
+        _R.WRITE_KNOWLEDGE,
     },
-    Role.DISPATCHER: _READS | _CASE_WORK,
-    Role.MONITOR: _READS | _CASE_WORK,
-    Role.QUALITY: _READS | {_R.READ_TRANSCRIPTS},
-    Role.ADMIN: frozenset(Right),
-    # A unit may see its own tickets only; until tickets know their units, it sees none.
-    Role.UNIT: frozenset({_R.READ_HOTLINES}),
-    Role.INSPECTOR: _READS,
+    Role.DISPATCHER: _READS | _CASE_WORK | _LISTS | {_R.DISPATCH, _R.COORDINATE, _R.ASK_UNMASK},
+    Role.MONITOR: _READS
+    | _CASE_WORK
+    | _LISTS
+    | {
+        _R.COORDINATE,
+        _R.SUPERVISE_CASES,
+        _R.CHECK_CASES,
+        _R.ASK_UNMASK,
+        _R.GRANT_UNMASK,
+        _R.JUDGE_ALARMS,
+        _R.PROBE_UNITS,
+        _R.TAKE_EVIDENCE,
+    },
+    Role.QUALITY: _READS | _LISTS | {_R.READ_TRANSCRIPTS, _R.CHECK_CASES},
+    Role.ADMIN: frozenset(Right) - {_R.HANDLE_CASES},
+    # Rows, not rights, keep a unit to its own tickets: `Who.unit` says which they are.
+    Role.UNIT: frozenset(
+        {
+            _R.READ_HOTLINES,
+            _R.READ_TICKETS,
+            _R.HANDLE_CASES,
+            _R.READ_UNITS,
+            _R.READ_KNOWLEDGE,
+            _R.EXPORT,
+            _R.READ_SCORES,
+        }
+    ),
+    Role.INSPECTOR: _READS | _LISTS | {_R.TAKE_EVIDENCE, _R.READ_AUDIT},
 }
 
 
@@ -108,6 +174,12 @@ class Who:
     role: Role
     agent: AgentId | None = None
     """Extension whose desk they may open."""
+    unit: str | None = None
+    """Role `unit` only: code of the unit (承办单位) whose tickets they see; None: none at all."""
+    head: bool = False
+    """Role `unit` only: its responsible person (负责人), who also sees the units below."""
+    name: str = ""
+    """As people know them; "" for a machine."""
 
 
 def may(who: Who, right: Right) -> bool:

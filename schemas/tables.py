@@ -121,34 +121,120 @@ class TranscriptRow(Base):
     __table_args__ = (Index("ix_transcripts_made_at", "made_at"),)
 
 
+ASSISTED = "CAST(assisting AS VARCHAR) <> '[]'"
+"""Says that a ticket has assisting units; few have any."""
+
+
 class TicketRow(Base):
-    """工单. For now its draft; its life comes with case work."""
+    """工单 as it is now; how it came to be so stands in `ticket_history`.
+
+    Only `cti.tickets.casework` changes `state`, `version` and what follows from them.
+    """
 
     __tablename__ = "tickets"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     call_id: Mapped[str | None] = mapped_column(String(64), unique=True)
+    """The call that opened it; others stand in `ticket_calls`."""
     state: Mapped[str] = mapped_column(String(16), index=True)
     kind: Mapped[str | None] = mapped_column(String(16))
+    urgency: Mapped[str] = mapped_column(String(16), default="normal")
+    category: Mapped[str | None] = mapped_column(String(48))
+    """Code of the two-level catalogue: `zhujian.water`."""
+    county: Mapped[str | None] = mapped_column(String(16))
+    town: Mapped[str | None] = mapped_column(String(40))
     caller: Mapped[str | None] = mapped_column(String(64))
     contact_name: Mapped[str | None] = mapped_column(String(80))
+    confidential: Mapped[bool] = mapped_column(default=False)
     number: Mapped[str | None] = mapped_column(String(32))
     hotline: Mapped[str | None] = mapped_column(String(80))
     attribution: Mapped[str | None] = mapped_column(String(16))
     unit: Mapped[str | None] = mapped_column(String(64))
+    """Lead unit (主办); in a draft only whose number was dialled."""
+    assisting: Mapped[list[str]] = mapped_column(default=list)
+    """协办."""
     agent: Mapped[str | None] = mapped_column(String(32))
     transcript: Mapped[str | None] = mapped_column(Text)
     confidence: Mapped[float | None]
     title: Mapped[str] = mapped_column(String(200), default="")
     body: Mapped[str] = mapped_column(Text, default="")
     place: Mapped[str] = mapped_column(String(200), default="")
+    occurred: Mapped[str] = mapped_column(String(100), default="")
+    """When it happened, in the citizen's words."""
+    waiting: Mapped[str | None] = mapped_column(String(16))
+    """What handling waits for: `extension`, `citizen`."""
+    asked_until: Mapped[float | None]
+    """The due time that a pending extension asks for."""
+    with_coordinator: Mapped[bool] = mapped_column(default=False)
+    returns: Mapped[int] = mapped_column(default=0)
+    extensions: Mapped[int] = mapped_column(default=0)
+    reworks: Mapped[int] = mapped_column(default=0)
+    supervised: Mapped[int] = mapped_column(default=0)
+    """Level of supervision (督办); 0: none."""
+    urged: Mapped[int] = mapped_column(default=0)
+    """How often citizens asked again (催办)."""
+    scope: Mapped[int | None]
+    """Class 1-7 of what is not 12345's matter; only of a refused one."""
+    merged_into: Mapped[str | None] = mapped_column(String(32), index=True)
+    resolution: Mapped[str | None] = mapped_column(String(16))
+    reply: Mapped[str] = mapped_column(Text, default="")
+    """What the unit (or the agent, on the line) answered."""
+    policy: Mapped[str] = mapped_column(String(200), default="")
+    """Basis of an `explained` reply."""
+    told_at: Mapped[float | None]
+    """When the citizen was told the result."""
+    told_call: Mapped[str | None] = mapped_column(String(64))
+    solved: Mapped[bool | None]
+    satisfied: Mapped[int | None]
+    """1-5, from the callback; None: not asked or not reached."""
+    owner: Mapped[str] = mapped_column(String(64), default="")
+    """Who must move now, as `schemas.cases.owner_of` says; "" once closed."""
+    due_at: Mapped[float | None]
+    """When the most pressing running clock runs out."""
+    yellow_at: Mapped[float | None]
+    """From then on its light is yellow."""
     version: Mapped[int] = mapped_column(Integer, default=1)
     created_at: Mapped[float]
     updated_at: Mapped[float]
+    accepted_at: Mapped[float | None]
+    dispatched_at: Mapped[float | None]
+    signed_at: Mapped[float | None]
+    done_at: Mapped[float | None]
+    closed_at: Mapped[float | None]
 
     __table_args__ = (
         Index("ix_tickets_caller", "caller", "created_at"),
         Index("ix_tickets_created", "created_at"),
+        Index("ix_tickets_unit", "unit", "state", "due_at"),
+        Index("ix_tickets_owner", "owner", "due_at"),
+        Index("ix_tickets_place", "county", "category", "created_at"),
+        Index("ix_tickets_updated", "updated_at", "id"),
+        Index("ix_tickets_unit_made", "unit", "created_at"),
+        Index(
+            "ix_tickets_unit_open",
+            "unit",
+            "due_at",
+            sqlite_where=text("closed_at IS NULL"),
+            postgresql_where=text("closed_at IS NULL"),
+        ),
+        Index(
+            "ix_tickets_assisted",
+            "created_at",
+            sqlite_where=text(ASSISTED),
+            postgresql_where=text(ASSISTED),
+        ),
+        Index(
+            "ix_tickets_assisted_open",
+            "due_at",
+            sqlite_where=text(f"{ASSISTED} AND closed_at IS NULL"),
+            postgresql_where=text(f"{ASSISTED} AND closed_at IS NULL"),
+        ),
+        Index(
+            "ix_tickets_open",
+            "due_at",
+            sqlite_where=text("closed_at IS NULL"),
+            postgresql_where=text("closed_at IS NULL"),
+        ),
     )
 
 
@@ -210,6 +296,10 @@ class UserRow(Base):
     """Owner-unit codes this agent is best at."""
     password_hash: Mapped[str] = mapped_column(String(200))
     sip_ha1: Mapped[str | None] = mapped_column(String(32))
+    unit: Mapped[str | None] = mapped_column(String(64))
+    """Role `unit`: code of the unit whose tickets they handle."""
+    head: Mapped[bool] = mapped_column(default=False)
+    """Role `unit`: its responsible person (负责人)."""
     active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[float]
 
@@ -235,6 +325,8 @@ class TokenRow(Base):
     label: Mapped[str] = mapped_column(String(80), default="")
     agent: Mapped[str | None] = mapped_column(String(16))
     """For role `agent`: the extension whose desk this token may open."""
+    unit: Mapped[str | None] = mapped_column(String(64))
+    """For role `unit`: the unit whose system this is."""
     created_at: Mapped[float]
     revoked_at: Mapped[float | None]
 
