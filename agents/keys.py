@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from agents.roster import EXTENSION
+from agents.roster import EXTENSION, unit_fits
 from schemas.calls import AgentId
 from schemas.errors import Invalid, NotFound
 from schemas.identity import Role, Who
@@ -24,23 +24,37 @@ def digest(key: str) -> str:
 
 
 async def create_token(
-    session: AsyncSession, *, role: Role, now: float, label: str = "", agent: str | None = None
+    session: AsyncSession,
+    *,
+    role: Role,
+    now: float,
+    label: str = "",
+    agent: str | None = None,
+    unit: str | None = None,
 ) -> str:
     """Make a token and return it; it is shown once. The caller commits.
 
     Args:
         agent: extension whose desk the token may open.
+        unit: for role `unit`, whose system it is for.
 
     Raises:
-        Invalid: label or extension is not of its form.
+        Invalid: label, extension or unit is not of its form, or the unit does not fit the role.
     """
     if len(label) > 80 or not label.isprintable():
         raise Invalid("a label has at most 80 visible characters")
     if agent is not None and not re.fullmatch(EXTENSION, agent):
         raise Invalid("an extension has 3 to 6 digits")
+    unit_fits(role, unit)
     token = PREFIX + secrets.token_urlsafe(32)
     row = TokenRow(
-        id=digest(token), role=role.value, label=label, agent=agent, created_at=now, revoked_at=None
+        id=digest(token),
+        role=role.value,
+        label=label,
+        agent=agent,
+        unit=unit,
+        created_at=now,
+        revoked_at=None,
     )
     session.add(row)
     await session.flush()
@@ -77,7 +91,8 @@ async def token_owner(session: AsyncSession, key: str) -> Who | None:
     if row is None or row.revoked_at is not None:
         return None
     agent = None if row.agent is None else AgentId(row.agent)
-    return Who(kind="token", id=row.id[:12], role=Role(row.role), agent=agent)
+    role = Role(row.role)
+    return Who(kind="token", id=row.id[:12], role=role, agent=agent, unit=_unit(role, row.unit))
 
 
 async def open_session(session: AsyncSession, user: UserRow, *, now: float, seconds: float) -> str:
@@ -110,4 +125,19 @@ async def cookie_owner(session: AsyncSession, key: str, *, now: float) -> Who | 
 def who_is_user(row: UserRow) -> Who:
     """Return the person of a row."""
     agent = None if row.extension is None else AgentId(row.extension)
-    return Who(kind="user", id=row.login, role=Role(row.role), agent=agent)
+    role = Role(row.role)
+    unit = _unit(role, row.unit)
+    return Who(
+        kind="user",
+        id=row.login,
+        role=role,
+        agent=agent,
+        unit=unit,
+        head=row.head and unit is not None,
+        name=row.name,
+    )
+
+
+def _unit(role: Role, unit: str | None) -> str | None:
+    """Return the unit of somebody: only a unit's people have one, whatever the row says."""
+    return unit if role is Role.UNIT else None

@@ -7,11 +7,18 @@ import secrets
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,6 +28,7 @@ from schemas.http import Asks
 from schemas.http_errors import invalid
 from schemas.identity import RIGHTS, Right, Role
 from schemas.tables import UserRow
+from schemas.units import UNIT_CODE
 
 REALM = "hotline"
 """SIP realm of the phones' sign-in."""
@@ -72,20 +80,68 @@ class NewUser(Asks):
     login: str = Field(pattern=LOGIN)
     name: Name
     role: Role
-    extension: str | None = Field(default=None, pattern=EXTENSION)
+    extension: str | None = Field(default=None, pattern=EXTENSION, validate_default=True)
     phone: Literal["desk", "browser"] = "desk"
     skills: tuple[Skill, ...] = ()
+    unit: str | None = Field(default=None, pattern=UNIT_CODE, validate_default=True)
+    """Role `unit`: whose tickets they handle."""
+    head: bool = False
+    """Role `unit`: its responsible person (负责人)."""
     password: Password | None = None
 
-    @model_validator(mode="after")
-    def _agents_have_phones(self) -> Self:
-        if self.role is Role.AGENT and self.extension is None:
-            raise ValueError("an agent needs an extension")
-        if self.role is Role.READER:
+    # what fits which role is asked field by field: so every fault is told, not only the first
+
+    @field_validator("role")
+    @classmethod
+    def _is_a_persons(cls, role: Role) -> Role:
+        if role is Role.READER:
             raise ValueError("reader is a role of machines: make a token")
-        if self.extension is not None and Right.OPEN_DESK not in RIGHTS[self.role]:
-            raise ValueError(f"the role {self.role} opens no desk and needs no extension")
-        return self
+        return role
+
+    @field_validator("extension")
+    @classmethod
+    def _agents_have_phones(cls, extension: str | None, given: ValidationInfo) -> str | None:
+        role = given.data.get("role")
+        if role is Role.AGENT and extension is None:
+            raise ValueError("an agent needs an extension")
+        if role is not None and extension is not None and Right.OPEN_DESK not in RIGHTS[role]:
+            raise ValueError(f"the role {role} opens no desk and needs no extension")
+        return extension
+
+    @field_validator("unit")
+    @classmethod
+    def _units_people_have_one(cls, unit: str | None, given: ValidationInfo) -> str | None:
+        if fault := _misfit(given.data.get("role"), unit):
+            raise ValueError(fault)
+        return unit
+
+    @field_validator("head")
+    @classmethod
+    def _heads_are_of_units(cls, head: bool, given: ValidationInfo) -> bool:
+        if head and given.data.get("role") not in (None, Role.UNIT):
+            raise ValueError("only the role unit has a responsible person")
+        return head
+
+
+def _misfit(role: Any, unit: str | None) -> str | None:
+    """Return what is wrong with a role's unit; None: it fits, or the role is none."""
+    if role is Role.UNIT and unit is None:
+        return "the role unit needs a unit"
+    if role not in (None, Role.UNIT) and unit is not None:
+        return f"the role {role} belongs to no unit"
+    return None
+
+
+def unit_fits(role: Role, unit: str | None) -> None:
+    """Check the unit of a role, also a machine's.
+
+    Raises:
+        Invalid: a unit's people need one of its form, and nobody else has one.
+    """
+    if fault := _misfit(role, unit):
+        raise Invalid(fault)
+    if unit is not None and not re.fullmatch(UNIT_CODE, unit):
+        raise Invalid("a unit's code has 2 to 32 of a-z 0-9 _, a letter first")
 
 
 def new_user(**given: object) -> NewUser:
@@ -168,6 +224,8 @@ async def add(session: AsyncSession, user: NewUser, *, now: float) -> str:
         extension=user.extension,
         phone=user.phone,
         skills=list(user.skills),
+        unit=user.unit,
+        head=user.head,
         created_at=now,
         active=True,
     )

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
@@ -11,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from cti.callbacks import store as callbacks
 from cti.calls.registry import Registry
-from cti.tickets import store as tickets
 from schemas.calls import Call
 from schemas.commands import BringBack, Command, NothingUndone, OpenTicket, PromiseCallback
 from schemas.events import Event, TicketOpened
 from schemas.tables import CallRow
+from schemas.tickets import TicketOut
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,15 @@ AT_ONCE = 2
 """Commands that may hold a connection: those waiting for a lock must leave some to the readers."""
 
 
+class Drafts(Protocol):
+    """Opens the draft of an answered call."""
+
+    async def open_draft(
+        self, session: AsyncSession, call: Call, *, agent: str, at: float
+    ) -> TicketOut:
+        """Open it in the caller's transaction, or return the one the call has."""
+
+
 class Commands:
     """Runs one command to its end.
 
@@ -36,6 +46,7 @@ class Commands:
     Args:
         report: takes the news that a ticket is open.
         steer: carries out what is to be moved in a call.
+        drafts: opens the tickets of answered calls.
     """
 
     def __init__(
@@ -44,9 +55,11 @@ class Commands:
         registry: Registry,
         *,
         report: Callable[[Event], None],
+        drafts: Drafts,
         steer: Callable[[Command, Call], Awaitable[None]] | None = None,
     ) -> None:
         self._steer = steer
+        self._drafts = drafts
         self._write = write
         self._registry = registry
         self._report = report
@@ -83,7 +96,7 @@ class Commands:
                 if now is not None and now.ticket_id is not None:
                     return  # a second agent of the same call
                 async with self._write.begin() as session:
-                    ticket = await tickets.open_draft(session, call, agent=agent, at=at)
+                    ticket = await self._drafts.open_draft(session, call, agent=agent, at=at)
                     if now is None:  # over for so long that nobody will note it in the ledger
                         await session.execute(
                             update(CallRow).where(CallRow.id == call.id).values(ticket_id=ticket.id)

@@ -7,9 +7,10 @@ from collections import OrderedDict
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from cti.calls import ledger
-from cti.tickets import store as tickets
+from cti.tickets import lists as tickets
 from schemas.desktop import EarlierCall, History, OpenTicket
 from schemas.events import FlowStarted, Happened, QueueJoined
+from schemas.times import iso
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class Histories:
                     id=ticket.id,
                     state=ticket.state,
                     title=ticket.title,
-                    created_at=ticket.created_at,
+                    created_at=iso(ticket.created_at),
                 )
                 for ticket in opened
             ],

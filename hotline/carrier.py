@@ -22,7 +22,8 @@ from schemas.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-Manner = Literal["answer", "busy", "ringout", "reject"]
+Manner = Literal["answer", "busy", "ringout", "reject", "nobody"]
+"""`nobody`: the number does not exist."""
 Event = Mapping[str, str]
 VOICES = "voices"
 """Folder below the sounds; `voices/help` is a voice's name."""

@@ -93,10 +93,12 @@ async def claim_due(session: AsyncSession, *, now: float, limit: int) -> Sequenc
         # On PostgreSQL two statements may choose the same rows before either has locked them;
         # SQLite has one writer and no such clause.
         .with_for_update(skip_locked=True)
+        # as a plain subquery PostgreSQL may run it once for each row, and then takes them all
+        .cte("due")
     )
     taken = await session.scalars(
         update(CallbackRow)
-        .where(CallbackRow.id.in_(due.scalar_subquery()), CallbackRow.state == "waiting")
+        .where(CallbackRow.id.in_(select(due.c.id)), CallbackRow.state == "waiting")
         .values(state=CallbackState.DIALLING.value, tries=CallbackRow.tries + 1)
         .returning(CallbackRow)
         .execution_options(synchronize_session=False, populate_existing=True)

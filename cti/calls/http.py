@@ -11,7 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from cti.calls import ledger, menu_cost
 from cti.calls.ledger import CallFilter, Live
-from cti.paging import as_response
+from cti.paging import Page, as_response
+from cti.tickets import masks
+from cti.tickets.unmask import confidential_calls
 from schemas.calls import CallOut
 from schemas.errors import Invalid, NotFound
 from schemas.http import Asked, Asks, Nothing, Operation, bind
@@ -138,14 +140,17 @@ def routes(
     async def calls(asked: Asked[CallFilter, Nothing]) -> web.Response:
         async with read() as session:
             page = await ledger.find(session, asked.query, live=live, node=node)
-        return as_response(asked.request, page, _CALLS)
+            hidden = await confidential_calls(session, [found.id for found in page.items])
+        shown = [masks.call_out(found) if found.id in hidden else found for found in page.items]
+        return as_response(asked.request, Page(shown, page.next), _CALLS)
 
     async def call(asked: Asked[OneCall, Nothing]) -> CallOut:
         async with read() as session:
             found = await ledger.get(session, asked.query.id, live=live, node=node)
+            hidden = await confidential_calls(session, [asked.query.id])
         if found is None:
             raise NotFound("there is no such call")
-        return found
+        return masks.call_out(found) if found.id in hidden else found
 
     async def service_level(asked: Asked[Span, Nothing]) -> ServiceLevel:
         now = clock()

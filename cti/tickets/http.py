@@ -1,20 +1,26 @@
-"""REST: tickets."""
-
-import time
-from collections.abc import Callable
+"""REST: tickets, their moves and history. Files and unmasking have modules of their own."""
 
 from aiohttp import web
 from pydantic import TypeAdapter
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from cti.paging import as_response
-from cti.tickets import store
-from cti.tickets.store import TicketFilter
-from schemas.errors import Conflict, Invalid, NotFound
+from cti.tickets import files_http, unmask_http
+from cti.tickets.casework import Casework
+from cti.tickets.lifecycle import ImpossibleMove
+from schemas.case_moves import MoveIn
+from schemas.errors import Conflict, NotFound
 from schemas.http import Asked, Asks, Nothing, Operation, bind
 from schemas.identity import Right
-from schemas.numbers import Number, Register
-from schemas.tickets import TicketId, TicketIn, TicketOut, TicketPatch
+from schemas.tickets import (
+    Counts,
+    HistoryWhole,
+    TicketFilter,
+    TicketId,
+    TicketIn,
+    TicketOut,
+    TicketPatch,
+    TicketWhole,
+)
 
 _TICKETS = TypeAdapter(list[TicketOut])
 
@@ -29,21 +35,42 @@ LIST = Operation(
     name="listTickets",
     method="GET",
     path="/api/v1/tickets",
-    summary="Tickets, newest first; the `Link` header names the next page",
+    summary="Tickets, newest first; the `Link` header names the next page. A unit finds its own",
     right=Right.READ_TICKETS,
     query=TicketFilter,
     body=Nothing,
     response=list[TicketOut],
 )
+COUNT = Operation(
+    name="countTickets",
+    method="GET",
+    path="/api/v1/ticket-counts",
+    summary="How many open tickets there are, by light and by state",
+    right=Right.READ_TICKETS,
+    query=Nothing,
+    body=Nothing,
+    response=Counts,
+)
 GET = Operation(
     name="getTicket",
     method="GET",
     path="/api/v1/tickets/{id}",
-    summary="One ticket",
+    summary="One ticket with clocks, history, files and calls",
     right=Right.READ_TICKETS,
     query=OneTicket,
     body=Nothing,
-    response=TicketOut,
+    response=TicketWhole,
+    errors=(NotFound,),
+)
+HISTORY = Operation(
+    name="getTicketHistory",
+    method="GET",
+    path="/api/v1/tickets/{id}/history",
+    summary="Every change of a ticket, and whether the chain of hashes holds",
+    right=Right.READ_TICKETS,
+    query=OneTicket,
+    body=Nothing,
+    response=HistoryWhole,
     errors=(NotFound,),
 )
 CREATE = Operation(
@@ -68,51 +95,52 @@ CHANGE = Operation(
     response=TicketOut,
     errors=(NotFound, Conflict),
 )
+MOVE = Operation(
+    name="moveTicket",
+    method="POST",
+    path="/api/v1/tickets/{id}/moves",
+    summary="Make a move: accept, dispatch, sign …; `may` of a ticket names those there are",
+    right=Right.READ_TICKETS,  # which right a move needs, the service knows
+    query=OneTicket,
+    body=MoveIn,
+    response=TicketOut,
+    errors=(NotFound, Conflict, ImpossibleMove),
+)
 
 
-def routes(
-    read: async_sessionmaker[AsyncSession],
-    write: async_sessionmaker[AsyncSession],
-    *,
-    register: Callable[[], Register],
-    clock: Callable[[], float] = time.time,
-) -> list[web.RouteDef]:
-    """Return the routes of this module.
-
-    Args:
-        read: makes sessions that only read.
-        write: makes sessions that may write.
-        register: the register as it is now.
-    """
+def routes(casework: Casework) -> list[web.RouteDef]:
+    """Return the routes of tickets, their files and their unmasking."""
 
     async def find(asked: Asked[TicketFilter, Nothing]) -> web.Response:
-        async with read() as session:
-            page = await store.find(session, asked.query)
+        page = await casework.find(asked.who, asked.query)
         return as_response(asked.request, page, _TICKETS)
 
-    async def get(asked: Asked[OneTicket, Nothing]) -> TicketOut:
-        async with read() as session:
-            return await store.get(session, asked.query.id)
+    async def count(asked: Asked[Nothing, Nothing]) -> Counts:
+        return await casework.count(asked.who)
+
+    async def get(asked: Asked[OneTicket, Nothing]) -> TicketWhole:
+        return await casework.get(asked.who, asked.query.id)
+
+    async def history(asked: Asked[OneTicket, Nothing]) -> HistoryWhole:
+        return await casework.history(asked.who, asked.query.id)
 
     async def create(asked: Asked[Nothing, TicketIn]) -> TicketOut:
-        number = _known(register(), asked.body.number)
-        async with write.begin() as session:
-            return await store.create(
-                session, asked.body, number=number, agent=asked.who.agent, at=clock()
-            )
+        return await casework.create(asked.who, asked.body)
 
     async def change(asked: Asked[OneTicket, TicketPatch]) -> TicketOut:
-        async with write.begin() as session:
-            return await store.change(session, asked.query.id, asked.body, at=clock())
+        return await casework.change(asked.who, asked.query.id, asked.body)
 
-    return [bind(LIST, find), bind(GET, get), bind(CREATE, create), bind(CHANGE, change)]
+    async def move(asked: Asked[OneTicket, MoveIn]) -> TicketOut:
+        return await casework.move(asked.who, asked.query.id, asked.body)
 
-
-def _known(register: Register, dialled: str | None) -> Number | None:
-    if dialled is None:
-        return None
-    number = register.find(dialled)
-    if number is None:
-        fault = {"in": "body", "key": "number", "reason": "is not in the register of hotlines"}
-        raise Invalid("1 fault in the body", faults=[fault])
-    return number
+    return [
+        bind(LIST, find),
+        bind(COUNT, count),
+        bind(GET, get),
+        bind(HISTORY, history),
+        bind(CREATE, create),
+        bind(CHANGE, change),
+        bind(MOVE, move),
+        *files_http.routes(casework),
+        *unmask_http.routes(casework),
+    ]

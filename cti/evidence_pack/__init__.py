@@ -1,0 +1,1 @@
+"""The evidence pack of one ticket: everything that shows what was done, with hashes, as a zip."""

@@ -1,0 +1,1 @@
+"""Web hooks: other systems are told what happens to tickets, and nothing is lost on the way."""

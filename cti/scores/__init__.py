@@ -1,0 +1,1 @@
+"""Scores: what a month says of each unit, reproducibly."""
