@@ -1,5 +1,7 @@
 """The door: a middleware that lets nobody in unnamed, and what browsers need beside it."""
 
+from dataclasses import dataclass
+
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from yarl import URL
@@ -12,18 +14,35 @@ from schemas.identity import Who
 COOKIE = "hotline_session"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
+PAGE = "page"
+"""Attribute of a handler that answers with a page for people: its `Page`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page for people; it is no operation of the API."""
+
+    open: bool = False
+    """Anybody may see it, without being known."""
+
+
+def page_of(request: web.Request) -> Page | None:
+    """Return the page that *request* was routed to, if it is one."""
+    found = getattr(request.match_info.handler, PAGE, None)
+    return found if isinstance(found, Page) else None
+
 
 def authenticate(auth: Auth, *, open_paths: frozenset[str] = frozenset({"/status"})) -> Middleware:
     """Return the middleware that names everybody or sends them away.
 
-    Open without a name are only *open_paths* and operations that say so in their row; an address
-    that does not exist is refused like any other, so nobody can feel out what there is.
+    Open without a name are only *open_paths*, and operations and pages that say so of themselves;
+    an address that does not exist is refused like any other, so nobody can feel out what there is.
     """
 
     @web.middleware
     async def door(request: web.Request, handler: Handler) -> web.StreamResponse:
-        operation = operation_of(request)
-        is_open = operation is not None and operation.open
+        operation, page = operation_of(request), page_of(request)
+        is_open = (operation is not None and operation.open) or (page is not None and page.open)
         if is_open or request.path in open_paths:
             if is_open and request.method not in SAFE:
                 _refuse_other_origin(request)
