@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
 
+from dialplans.casebook import FILES
 from dialplans.diff_calls import Changed, changed_calls, runs_of, turned_days
 from dialplans.paths import reachable
 from dialplans.simulate import P
@@ -42,6 +43,8 @@ class Changes:
     """Flows of another text, for who looks for more than calls were tried."""
     phrases: tuple[dict[str, Any], ...]
     skills: tuple[dict[str, Any], ...]
+    cases: tuple[dict[str, Any], ...]
+    """Of the files of case work, value by value."""
     custom: tuple[dict[str, Any], ...]
 
     @property
@@ -77,6 +80,7 @@ def compare(old: Side, new: Side, machine: Machine[P], today: date) -> Changes:
             )
         ),
         skills=tuple(_of(old.city.skills, new.city.skills, "skill")),
+        cases=tuple(_of(_cases(old.city), _cases(new.city), "case")),
         custom=tuple(_of(_custom(old.files), _custom(new.files), "file")),
     )
 
@@ -112,6 +116,26 @@ def _numbers(old: City, new: City) -> Iterator[dict[str, Any]]:
                 "change": "changed",
                 "fields": changed,
             }
+
+
+def _cases(city: City) -> dict[str, str]:
+    """Return every value of the files of case work by file and way: `limits.toml most_returns`."""
+    return {
+        " ".join((file, ".".join(way))): text
+        for file, part in FILES.items()
+        for way, text in _values(getattr(city.casebook, part).model_dump(mode="json"))
+    }
+
+
+def _values(data: object, way: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield each value of *data* as text with the way that leads to it; a list is one value."""
+    if isinstance(data, Mapping):
+        for key, value in data.items():
+            yield from _values(value, (*way, str(key)))
+    elif isinstance(data, list):
+        yield way, " ".join(map(str, data))
+    elif data is not None:
+        yield way, str(data)
 
 
 def _cell(value: object) -> str | None:

@@ -79,7 +79,7 @@ ANSWERS: Mapping[str, Mapping[str, str]] = {
         "integrated": "整合", "dual_run": "双轨运行", "not_integrated": "暂不整合",
         "unknown": "未登记",
     },
-    "ticket": {"open": "办理中", "unknown": "查无此单"},
+    "ticket": {"open": "办理中", "done": "已办结", "unknown": "查无此单"},
 }  # fmt: skip
 QUESTIONS: Mapping[str, str] = {
     "duty": "座席在岗吗？",

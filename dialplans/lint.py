@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from dialplans import custom, days, prompts, reach, references, words
+from dialplans import casebook, custom, days, prompts, reach, references, words
 from dialplans.city import Reading, read
 from dialplans.looked import Looked, Spoken
 from schemas.errors import Fault
@@ -64,6 +64,7 @@ def _warnings(looked: Looked, today: date) -> tuple[Fault, ...]:
             *days.warnings(looked, today),
             *words.warnings(looked.reading),
             *custom.warnings(looked.reading.folder / "custom"),
+            *casebook.warnings(looked.reading.folder),
             *prompts.stale(looked.reading.folder / "prompts.tsv"),
         ]
     )

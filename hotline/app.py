@@ -39,6 +39,7 @@ from cti.inbox import Inbox
 from cti.switches import Switches
 from hotline import db, exchange, publish_http, status, web
 from hotline.asterisk.render import AMI_USER
+from hotline.case_work import CaseWork
 from hotline.config import Config, secret
 from hotline.lookups import Lookups
 from hotline.publishing import Publishing
@@ -85,10 +86,6 @@ class Controller:
         read, write = db.readers(engine), db.writers(engine)
         self.registry = Registry()
         self.journal = Journal(engine, node=node)
-        self.commands = Commands(write, self.registry, report=self._report, steer=self._steer)
-        self.inbox = Inbox(
-            self.registry, self.journal, obey=self.commands, attribute=self._attribute
-        )
         self.link = Link(
             host=str(config.ami.host),
             port=config.ami.port,
@@ -99,6 +96,25 @@ class Controller:
             down=self._down,
             action_timeout=config.ami.action_timeout,
             ping_every=config.ami.ping_every,
+        )
+        self.auth = Auth(write, clock=time.time)
+        self.case_work = CaseWork(
+            config,
+            engine,
+            city=lambda: self.city,
+            ami=self.link,
+            auth=self.auth,
+            recordings=lambda: exchange.recordings(config),
+        )
+        self.commands = Commands(
+            write,
+            self.registry,
+            report=self._report,
+            steer=self._steer,
+            drafts=self.case_work.casework,
+        )
+        self.inbox = Inbox(
+            self.registry, self.journal, obey=self.commands, attribute=self._attribute
         )
         self.queues = Queues(self.link)
         self.histories = Histories(read)
@@ -122,7 +138,6 @@ class Controller:
             spoken=self._handover,
             clock=time.time,
         )
-        self.auth = Auth(write, clock=time.time)
         self.reconciler = Reconciler(
             ami=self.link,
             registry=self.registry,
@@ -185,6 +200,7 @@ class Controller:
             "agi": self._agi_state,
             "ledger": self._ledger_state,
             "dialplan": self.publishing.state,
+            "cases": self.case_work.state,
             **spoken,
         }
 
@@ -215,6 +231,7 @@ class Controller:
             tasks.append(asyncio.create_task(self.reconciler.keep_mark(), name="mark"))
             tasks.append(asyncio.create_task(self._watch_roster(), name="roster"))
             tasks.append(asyncio.create_task(self.publishing.run(), name="publishing"))
+            tasks.append(asyncio.create_task(self.case_work.run(), name="cases"))
             listening(f"http://{self.config.web.host}:{port}")
             stopping = asyncio.create_task(stop.wait(), name="stop")
             done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -242,6 +259,7 @@ class Controller:
                 *agents_http.routes(self.desks, self.auth),
                 ws.socket_route(self.desks),
                 *publish_http.routes(config, state=self.publishing.status),
+                *self.case_work.routes(),
             ],
         )
 
@@ -250,6 +268,7 @@ class Controller:
     def _from_asterisk(self, message: dict[str, str]) -> None:
         """Take one AMI event; called by the transport, so it must never raise."""
         try:
+            self.case_work.prober.heard(message)
             if message["Event"] == "ContactStatus":
                 self._phone(message)
                 return

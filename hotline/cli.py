@@ -15,13 +15,17 @@ from hotline import (
     cli_flows,
     cli_lint,
     cli_publish,
+    cli_scores,
     cli_speech,
+    cli_tickets,
     cli_transcribe,
+    cli_units,
     log,
     places,
 )
 from hotline import config as settings
 from hotline.cli_dialplan import dialplan_app
+from hotline.cli_knowledge import knowledge_app
 from hotline.tell import cell, out, say, show, table_of, tell
 from schemas.errors import Fault, Faulty, HotlineError
 
@@ -47,6 +51,7 @@ for name, sub in {
     "asterisk": asterisk_app,
     "config": config_app,
     "dialplan": dialplan_app,
+    "knowledge": knowledge_app,
 }.items():
     app.add_typer(sub, name=name)
 
@@ -255,10 +260,14 @@ def prompts_build(
 def user_add(
     login: str,
     name: Annotated[str, typer.Option(help="Name as people read it.")],
-    role: Annotated[str, typer.Option(help="agent, supervisor, admin, …")] = "agent",
+    role: Annotated[str, typer.Option(help="agent, supervisor, admin, unit, …")] = "agent",
     extension: Annotated[str | None, typer.Option(help="Extension of an agent.")] = None,
     skills: Annotated[str, typer.Option(help="Owner-unit codes, comma-separated.")] = "",
     phone: Annotated[str, typer.Option(help="desk or browser.")] = "desk",
+    unit: Annotated[
+        str | None, typer.Option(help="For role unit: code of units.toml whose tickets it handles.")
+    ] = None,
+    head: Annotated[bool, typer.Option("--head", help="The unit's responsible person.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Add a person and print the generated password once; for agents it is the phone's too."""
@@ -273,9 +282,13 @@ def user_add(
             extension=extension,
             skills=[skill for skill in skills.split(",") if skill],
             phone=phone,
+            unit=unit,
+            head=head,
         )
     )
-    found = {"login": login, "role": role, "extension": extension, "password": password}
+    found = {
+        "login": login, "role": role, "extension": extension, "unit": unit, "password": password,
+    }  # fmt: skip
     table = table_of(*found)
     table.add_row(*map(cell, found.values()))
     show(found, as_json=as_json, table=table)
@@ -295,7 +308,9 @@ def user_list(as_json: AsJson = False) -> None:
     from hotline import admin
 
     people = run(admin.people(load()))
-    table = table_of("login", "name", "role", "extension", "phone", "skills", "active")
+    table = table_of(
+        "login", "name", "role", "extension", "phone", "skills", "unit", "head", "active"
+    )
     for person in people:
         table.add_row(*map(cell, person.values()))
     show(people, as_json=as_json, table=table)
@@ -303,14 +318,17 @@ def user_list(as_json: AsJson = False) -> None:
 
 @token_app.command("create")
 def token_create(
-    role: Annotated[str, typer.Option(help="reader, agent or admin")],
+    role: Annotated[str, typer.Option(help="reader, agent, supervisor, admin or unit")],
     agent: Annotated[str | None, typer.Option(help="Extension, for role agent.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Code of units.toml, for role unit.")] = None,
     label: Annotated[str, typer.Option(help="What it is for.")] = "",
 ) -> None:
     """Make a token; it is printed alone on the last line and kept nowhere."""
     from hotline import admin
 
-    sys.stdout.write(run(admin.create_token(load(), role, agent=agent, label=label)) + "\n")
+    sys.stdout.write(
+        run(admin.create_token(load(), role, agent=agent, label=label, unit=unit)) + "\n"
+    )
 
 
 @db_app.command("upgrade")
@@ -390,6 +408,9 @@ def config_example() -> None:
 cli_calls.add_to(app)
 cli_speech.add_to(app)
 cli_transcribe.add_to(app)
+cli_tickets.add_to(app)
+cli_units.add_to(app)
+cli_scores.add_to(app)
 cli_lint.add_to(dialplan_app)
 cli_publish.add_to(dialplan_app)
 cli_flows.add_to(dialplan_app)

@@ -89,7 +89,7 @@ def lines(found: Compared) -> Iterator[str]:
     for row in changes.days:
         why = f" ({row['why']})" if row["why"] else ""
         yield f"day {row['day']}: {row['old']} → {row['new']}{why}"
-    for kind in ("schedules", "phrases", "skills"):
+    for kind in ("schedules", "phrases", "skills", "cases"):
         for row in getattr(changes, kind):
             what, old, new = row.values()
             yield f"{next(iter(row))} {what}: {_was(old)} → {_was(new)}"

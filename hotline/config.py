@@ -48,6 +48,7 @@ class Config(BaseModel):
     database: sections.Database = sections.Database()
     calls: sections.Calls = sections.Calls()
     dialplan: sections.Dialplan = sections.Dialplan()
+    cases: sections.Cases = sections.Cases()
     logging: sections.Logging = sections.Logging()
 
     @property

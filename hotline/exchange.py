@@ -57,6 +57,14 @@ def instance(config: Config) -> Instance:
     return Instance(installation, installation.home(state, name_of(config)))
 
 
+def recordings(config: Config) -> Path:
+    """Return the folder of recordings; one that is not there without an Asterisk here."""
+    try:
+        return instance(config).recordings
+    except HotlineError:
+        return config.site.state / "no-recordings"
+
+
 def phones(agents: Sequence[Agent]) -> list[AgentPhone]:
     """Return the telephones of the roster."""
     return [AgentPhone(extension=a.id, ha1=a.sip_ha1) for a in agents if a.sip_ha1]

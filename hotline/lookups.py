@@ -9,12 +9,17 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from agents.desk import Desks
 from cti.switches import Switches
 from schemas.calls import AgentId
+from schemas.cases import CLOSED, TicketState
 from schemas.switches import Switch
 from schemas.tables import CallRow, TicketRow
 from schemas.tickets import ticket_id
 
 REMEMBERED = 24 * 3600.0
 """Seconds after which a caller is nobody's any more."""
+MERGES = 5
+"""Merged tickets followed, one into another."""
+SETTLED = frozenset({TicketState.DONE, TicketState.CHECKING}) | CLOSED
+"""States in which nobody works on the matter any more."""
 DIALABLE = re.compile(r"\+?[0-9]{5,20}")
 
 
@@ -85,11 +90,23 @@ class Lookups:
         return ("free" if free else "busy"), {"agent": agent}
 
     async def _ticket(self, typed: str, caller: str) -> tuple[str, dict[str, str]]:
-        """Find a caller's own ticket: who rings from elsewhere learns nothing."""
+        """Find a caller's own ticket: who rings from elsewhere learns nothing.
+
+        `open` is in hand, `done` is settled one way or the other: a person says how. Of one that
+        was merged the caller hears of the ticket that its matter goes on in.
+        """
+        if not caller:
+            return "unknown", {}
         async with self._read() as session:
             found = await session.scalar(
-                select(TicketRow.id).where(
+                select(TicketRow).where(
                     TicketRow.id == ticket_id(typed), TicketRow.caller == caller
                 )
             )
-        return ("unknown", {}) if not caller or found is None else ("open", {"ticket": found})
+            for _ in range(MERGES):
+                if found is None or found.merged_into is None:
+                    break
+                found = await session.get(TicketRow, found.merged_into)
+        if found is None:
+            return "unknown", {}
+        return ("done" if found.state in SETTLED else "open"), {"ticket": found.id}

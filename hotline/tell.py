@@ -21,6 +21,8 @@ FAILED = 1
 Told = HotlineError | OSError | SQLAlchemyError
 """What is told as a sentence; anything else is a bug of ours and keeps its traceback."""
 
+WHOLE = {"password": 24, "unit": 14}
+"""Columns that stay in one piece however narrow the screen is: what they hold is typed again."""
 
 out = Console()
 
@@ -40,10 +42,10 @@ def show(data: object, *, as_json: bool, table: Table | None = None) -> None:
 
 
 def table_of(*columns: str, title: str | None = None) -> Table:
-    """Return an empty table."""
+    """Return an empty table; on a narrow screen long words are folded, never cut."""
     table = Table(title=title, title_justify="left")
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, overflow="fold", min_width=WHOLE.get(column))
     return table
 
 

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import cti.callbacks.http
 import cti.calls.http
-import cti.tickets.http
 import cti.transcripts.http
+from agents.web.render import errors_as_pages
 from cti.calls.ledger import Live
 from hotline import db, status
 from hotline.openapi import describe, operations_of
@@ -82,7 +82,7 @@ def build(
         links: state of every link but the database, by name.
         sla_answer: seconds from the INVITE within which an answer is in time.
         middlewares: who somebody is and what they are let do; errors are taken care of outside.
-        more: routes of other rooms: sign-in, agents, desk socket.
+        more: routes of other rooms: sign-in, agents, desk socket, case work, pages.
         registry: where metrics of other parts are; None: a new one.
         dialplan: which published version runs.
         clock: Unix seconds now.
@@ -94,7 +94,13 @@ def build(
     database = status.DatabaseLink(engine, clock=clock)
     registry.register(status.Figures(links=links, live=live, database=database))
     app = web.Application(
-        middlewares=[_timed(registry), errors_as_json, database_errors, *middlewares],
+        middlewares=[
+            _timed(registry),
+            errors_as_json,
+            errors_as_pages,
+            database_errors,
+            *middlewares,
+        ],
         client_max_size=LARGEST_BODY,
     )
     read, write = db.readers(engine), db.writers(engine)
@@ -113,7 +119,6 @@ def build(
             *cti.calls.http.routes(
                 read, live=live, register=register, node=node, sla_answer=sla_answer, clock=clock
             ),
-            *cti.tickets.http.routes(read, write, register=register, clock=clock),
             *cti.callbacks.http.routes(read, write, clock=clock),
             *cti.transcripts.http.routes(read),
             *more,
@@ -191,7 +196,8 @@ class AccessLog(AbstractAccessLogger):
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Write the line; *time* in seconds."""
         route = who = "-"
-        if isinstance(request, web.Request):
+        # a request line that is too long was routed nowhere, and `match_info` asserts that it was
+        if isinstance(request, web.Request) and request._match_info is not None:
             resource = request.match_info.route.resource
             route = resource.canonical if resource is not None else "-"
             known = request.get(WHO)
