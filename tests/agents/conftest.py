@@ -230,8 +230,9 @@ class House:
 
     async def token(self, role: Role, agent: str | None = None) -> dict[str, str]:
         """Return the headers of a fresh token."""
+        unit = "zhujian" if role is Role.UNIT else None
         async with self.sessions.begin() as session:
-            token = await keys.create_token(session, role=role, agent=agent, now=NOW)
+            token = await keys.create_token(session, role=role, agent=agent, unit=unit, now=NOW)
         return {"Authorization": f"Bearer {token}"}
 
     async def person(self, login: str, role: Role, extension: str | None = None) -> str:

@@ -90,7 +90,12 @@ HOSTILE = [
     {"extension": "٨٠٠١"}, {"extension": "../8001"}, {"extension": "8001@x"}, {"extension": None},
     {"role": "root"}, {"role": "reader"}, {"role": "quality"}, {"skills": ["hr,ss"]},
     {"skills": ["a" * 33]}, {"phone": "fax"}, {"password": "short"}, {"password": "x" * 129},
-    {"more": 1},
+    {"more": 1}, {"unit": "zhujian"}, {"head": True},
+    {"role": "unit"}, {"role": "unit", "extension": None, "unit": None},
+    {"role": "unit", "extension": None, "unit": "Zhu Jian"},
+    {"role": "unit", "extension": None, "unit": "zhujian\n"},
+    {"role": "unit", "extension": None, "unit": "x" * 33},
+    {"role": "admin", "unit": "zhujian"}, {"role": "inspector", "extension": None, "head": True},
 ]  # fmt: skip
 
 
@@ -106,6 +111,66 @@ def test_all_faults_of_a_person_are_told_at_once() -> None:
     faults = refused.value.details["faults"]
     assert isinstance(faults, list)
     assert {fault["key"] for fault in faults} == {"login", "name", "role", "extension", "password"}
+
+
+def test_faults_of_form_do_not_hide_those_of_the_role() -> None:
+    with pytest.raises(Invalid) as refused:
+        roster.new_user(login="X", name="张三", role="unit", extension="8001", phone="fax")
+    faults = refused.value.details["faults"]
+    assert isinstance(faults, list)
+    assert {fault["key"] for fault in faults} == {"login", "extension", "phone", "unit"}
+    with pytest.raises(Invalid) as refused:
+        roster.new_user(login="li", name="李", role="agent", unit="zhujian", head=True)
+    faults = refused.value.details["faults"]
+    assert isinstance(faults, list)
+    assert {fault["key"] for fault in faults} == {"extension", "unit", "head"}
+
+
+async def test_a_units_people_are_of_their_unit(sessions: async_sessionmaker[AsyncSession]) -> None:
+    clerk = roster.new_user(login="zhujian", name="张三", role="unit", unit="zhujian")
+    head = roster.new_user(login="boss", name="李四", role="unit", unit="zhujian", head=True)
+    async with sessions.begin() as session:
+        for user in (clerk, head):
+            await roster.add(session, user, now=1.0)
+        found = [keys.who_is_user(await roster.find(session, u.login)) for u in (clerk, head)]
+        assert await roster.load(session) == ()
+    assert found == [
+        Who(kind="user", id="zhujian", role=Role.UNIT, unit="zhujian", head=False, name="张三"),
+        Who(kind="user", id="boss", role=Role.UNIT, unit="zhujian", head=True, name="李四"),
+    ]
+
+
+async def test_a_unit_in_the_row_of_another_role_means_nothing(
+    sessions: async_sessionmaker[AsyncSession],
+) -> None:
+    async with sessions.begin() as session:
+        await roster.add(session, roster.new_user(**GOOD), now=1.0)
+        row = await roster.find(session, "wang.fang")
+        row.unit, row.head = "zhujian", True
+        who = keys.who_is_user(row)
+    assert (who.unit, who.head) == (None, False)
+
+
+async def test_the_system_of_a_unit_has_a_token_of_that_unit(
+    sessions: async_sessionmaker[AsyncSession],
+) -> None:
+    async with sessions.begin() as session:
+        token = await keys.create_token(session, role=Role.UNIT, unit="zhujian", now=1.0)
+        who = await keys.token_owner(session, token)
+    assert who is not None
+    assert (who.role, who.unit, who.head, who.name) == (Role.UNIT, "zhujian", False, "")
+
+
+@pytest.mark.parametrize(
+    ("role", "unit"),
+    [(Role.UNIT, None), (Role.UNIT, "x y"), (Role.UNIT, "zhujian\n"), (Role.ADMIN, "zhujian")],
+)
+async def test_a_token_whose_unit_does_not_fit_is_not_made(
+    sessions: async_sessionmaker[AsyncSession], role: Role, unit: str | None
+) -> None:
+    async with sessions.begin() as session:
+        with pytest.raises(Invalid):
+            await keys.create_token(session, role=role, unit=unit, now=1.0)
 
 
 def test_passwords_do_not_show_in_a_repr() -> None:
@@ -179,9 +244,10 @@ def test_the_lockout_forgets_the_oldest_of_too_many_keys() -> None:
     assert lockout.locked_for("c", now=1) == 0
 
 
-def test_only_an_admin_has_every_right_and_readers_change_nothing() -> None:
+def test_an_admin_has_every_right_but_a_units_own_and_readers_change_nothing() -> None:
     changes = {Right.WRITE_TICKETS, Right.WRITE_CALLBACKS, Right.STEER_AGENTS, Right.ADMIN}
-    assert [role for role in Role if RIGHTS[role] == set(Right)] == [Role.ADMIN]
+    assert RIGHTS[Role.ADMIN] == set(Right) - {Right.HANDLE_CASES}
+    assert [role for role in Role if Right.ADMIN in RIGHTS[role]] == [Role.ADMIN]
     for role in (Role.READER, Role.INSPECTOR, Role.QUALITY, Role.UNIT):
         assert not RIGHTS[role] & changes
     assert set(RIGHTS) == set(Role)

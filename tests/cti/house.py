@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
@@ -12,7 +13,10 @@ from cti.calls.journal import Journal
 from cti.calls.registry import Registry
 from cti.commands import Commands
 from cti.inbox import Inbox
+from cti.tickets.casework import Casework
+from schemas.calendar import Calendar
 from schemas.calls import AgentId, Call, CallId, Route, RouteKind
+from schemas.casebook import Casebook
 from schemas.commands import Command
 from schemas.events import (
     AgentAnswered,
@@ -100,7 +104,17 @@ async def house(
     registry = Registry()
     journal = Journal(engine, node=NODE)
     late: list[Inbox] = []
-    commands = Commands(sessions, registry, report=lambda event: late[0].put(event))
+    casework = Casework(
+        sessions,
+        sessions,
+        book=Casebook,
+        calendar=Calendar,
+        register=lambda: REGISTER,
+        files=Path(),
+    )
+    commands = Commands(
+        sessions, registry, report=lambda event: late[0].put(event), drafts=casework
+    )
     obeyed: list[Command] = []
     asked: list[tuple[str, str]] = []
 

@@ -1,10 +1,19 @@
-import pytest
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from pathlib import Path
+from typing import Any
 
-from cti.transcripts import store
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from cti.tickets import masks
+from cti.transcripts import http, store
 from cti.transcripts.store import Due, TranscriptFilter
+from hotline import db
+from schemas.calls import CallOut
+from schemas.case_tables import TicketCallRow
 from schemas.tables import CallRow
 from schemas.transcripts import Part
+from tests.cti.case_desk import desk
+from tests.cti.hook_receiver import answering, as_role
 
 pytestmark = pytest.mark.unit
 Sessions = async_sessionmaker[AsyncSession]
@@ -92,3 +101,27 @@ async def test_what_was_heard_is_found_by_words_and_replaced_by_a_better_ear(
         assert [p.text for p in then.items[0].parts] == ["暖气不热 100%"]
         assert then.next is None
         assert await store.get(session, "n1-9") is None
+
+
+async def test_of_a_confidential_caller_nothing_that_was_said_is_told(
+    engine: AsyncEngine, sessions: Sessions, tmp_path: Path
+) -> None:
+    city = desk(engine, tmp_path)
+    hidden, plain = await city.open(confidential=True), await city.open()
+    for number, ticket in enumerate((hidden, plain), 1):
+        async with sessions.begin() as session:
+            link = TicketCallRow(ticket_id=ticket.id, call_id=f"n1-{number}", why="about", at=T0)
+            session.add(link)
+        await heard(sessions, f"n1-{number}", "我叫赵钱孙", at=T0 + number)
+    await heard(sessions, "n1-3", "喂")  # a call without a ticket
+    async with answering(http.routes(db.readers(engine))) as client:
+        listed = await client.get("/api/v1/transcripts", headers=as_role("quality"))
+        assert [one["call_id"] for one in await listed.json()] == ["n1-2", "n1-3"]
+        for call, status in (("n1-1", 404), ("n1-2", 200), ("n1-3", 200), ("n1-9", 404)):
+            assert (await client.get(f"/api/v1/calls/{call}/transcript")).status == status
+
+
+def test_a_masked_call_says_nothing() -> None:
+    known: dict[str, Any] = {"id": "n1-1", "caller": "13912348000", "transcript": "我叫赵钱孙"}
+    call = CallOut.model_construct(None, **known, recording="a.wav")
+    assert masks.call_out(call).transcript is None

@@ -275,6 +275,17 @@ def test_skills_phrases_and_own_contexts_are_told(old: Side, folder: Path) -> No
     assert empty_but(changes, "skills", "phrases", "custom")
 
 
+def test_files_of_case_work_are_told_value_by_value(old: Side, folder: Path) -> None:
+    edit(folder, "limits.toml", "most_returns = 2", "most_returns = 3")
+    (folder / "scores.toml").unlink()
+    changes = compare(old, folder)
+    cases = {row["case"]: (row["old"], row["new"]) for row in changes.cases}
+    assert cases.pop("limits.toml most_returns") == ("2", "3")
+    assert cases["scores.toml figures.volume.name"] == ("工单量", None)
+    assert all(case.startswith("scores.toml ") for case in cases)
+    assert empty_but(changes, "cases")
+
+
 # ---- the command
 
 

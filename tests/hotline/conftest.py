@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -14,6 +15,7 @@ from schemas.calls import AgentId, Call
 from schemas.http import WHO
 from schemas.identity import Role, Who
 from schemas.numbers import Integration, Number, Register
+from tests.hotline import cases
 
 NOW = 1_795_400_000.0
 """2026-11-23, a Monday, in Shanghai."""
@@ -93,7 +95,7 @@ def house() -> House:
 
 
 @pytest.fixture
-def assemble(house: House) -> Callable[[AsyncEngine], web.Application]:
+def assemble(house: House, tmp_path: Path) -> Callable[[AsyncEngine], web.Application]:
     """Return what builds the whole application on a database."""
     return lambda engine: application.build(
         engine=engine,
@@ -103,6 +105,7 @@ def assemble(house: House) -> Callable[[AsyncEngine], web.Application]:
         node="n1",
         sla_answer=15,
         middlewares=[door],
+        more=cases.case_work(engine, tmp_path, clock=lambda: NOW, register=REGISTER).routes(),
         clock=lambda: NOW,
     )
 

@@ -6,6 +6,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
+from agents.door import PAGE
+
 pytestmark = [pytest.mark.unit, pytest.mark.parametrize("database_kind", ["sqlite"])]
 
 Client = TestClient[web.Request, web.Application]
@@ -23,12 +25,12 @@ async def test_every_route_is_described_and_nothing_else(
     routed = {
         (route.method, route.resource.canonical)
         for route in app.router.routes()
-        if route.resource and route.method != "HEAD"
+        if route.resource and route.method != "HEAD" and not hasattr(route.handler, PAGE)
     }
     described = {
         (method.upper(), path) for path, item in document["paths"].items() for method in item
     }
-    assert described == routed
+    assert described == {(method, path) for method, path in routed if not path.endswith(".xml")}
 
 
 async def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
