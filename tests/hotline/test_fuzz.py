@@ -37,7 +37,7 @@ from tests.hotline import cases
 pytestmark = pytest.mark.unit
 
 DEEP = os.environ.get("HOTLINE_FUZZ") == "deep"
-EXAMPLES = 400 if DEEP else 25
+EXAMPLES = 400 if DEEP else 15
 NOW = 1_795_400_000.0
 TOKEN = {"Authorization": "Bearer admin"}
 
